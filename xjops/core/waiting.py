@@ -1,0 +1,28 @@
+"""Every wait has a deadline and ends in a named error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from xjops.core.errors import DeadlineError
+
+T = TypeVar("T")
+
+
+def wait_for(
+    attempt: Callable[[], T | None], *, what: str, seconds: float, mend: str, interval: float = 0.2
+) -> T:
+    """Call `attempt` until it returns something other than None; `DeadlineError` after `seconds`.
+
+    `what` names what is waited for ("the address of web2"), `mend` what to look at when it never comes.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        result = attempt()
+        if result is not None:
+            return result
+        if time.monotonic() >= end:
+            raise DeadlineError(f"{what} did not come within {seconds:g} s", mend=mend)
+        time.sleep(min(interval, max(0.0, end - time.monotonic())))

@@ -1,15 +1,31 @@
 """The typed site: what `inventories/<site>/` says, validated, as plain frozen types.
 
 Field names are the keys of `group_vars/all/site.yml`; units stand in the names (`_mb`, `_gb`).
+Every field carries its description and an example: docs/reference/site.md and the mends of
+`xjops site check` are made from them.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from xjops.site.types import (
+    Address,
+    Count,
+    Domain,
+    Export,
+    HostName,
+    Mount,
+    Port,
+    Region,
+    Subnet,
+    Text,
+    Url,
+    Zone,
+)
 
 
 class Strict(BaseModel):
@@ -21,103 +37,199 @@ class Strict(BaseModel):
 class Identity(Strict):
     """Who this site is."""
 
-    title: str
-    kind: Literal["lab", "production"]
-    region: str
-    timezone: str = "Asia/Shanghai"
+    title: Text = Field(description="The province's name as people read it.", examples=["示例省"])
+    kind: Literal["lab", "production"] = Field(
+        description="`lab`: containers on one machine, made by `xjops lab up`; `production`: a real province.",
+        examples=["production"],
+    )
+    region: Region = Field(
+        description="Six-digit region code (GB/T 2260) of the province, in quotes.", examples=['"610000"']
+    )
+    timezone: Zone = Field(
+        default="Asia/Shanghai", description="Time zone of hosts and timers.", examples=["Asia/Shanghai"]
+    )
 
 
 class Segment(Strict):
     """One address range."""
 
-    subnet: IPv4Network
-    gateway: IPv4Address
+    subnet: Subnet = Field(description="The range, host part zero.", examples=["192.0.2.0/24"])
+    gateway: Address = Field(description="The way out of the range, inside it.", examples=["192.0.2.1"])
 
 
 class Network(Strict):
     """Address plan: the internal and the public side."""
 
-    internal: Segment
-    public: Segment
-    public_addresses: tuple[IPv4Address, ...] = ()
-    management: tuple[IPv4Network, ...] = ()
-    dns_servers: tuple[IPv4Address, ...] = ()
-    ntp_servers: tuple[IPv4Address, ...] = ()
+    internal: Segment = Field(description="Where the hosts talk to each other.")
+    public: Segment = Field(description="Where the public addresses come from.")
+    public_addresses: tuple[Address, ...] = Field(
+        default=(), description="The public addresses assigned to this site.", examples=["[203.0.113.10]"]
+    )
+    management: tuple[Subnet, ...] = Field(
+        default=(),
+        description="From where SSH and the detail of /healthz are allowed.",
+        examples=["[192.0.2.250/32]"],
+    )
+    dns_servers: tuple[Address, ...] = Field(
+        default=(),
+        description="Name servers of the hosts; empty: names come from /etc/hosts.",
+        examples=["[192.0.2.2]"],
+    )
+    ntp_servers: tuple[Address, ...] = Field(
+        default=(), description="Time servers of the hosts; empty: none is set.", examples=["[192.0.2.3]"]
+    )
 
 
 class VCenter(Strict):
     """Where the virtual machines are made."""
 
-    host: str
-    port: int = 443
-    username: str
-    ca_file: Path | None = None
-    datacenter: str
-    cluster: str
-    folder: str
-    template: str
-    network: str
-    datastores: tuple[str, ...]
+    host: HostName = Field(description="Name or address of vCenter.", examples=["vcenter.xueji.example"])
+    port: Port = Field(default=443, description="Its HTTPS port.", examples=["443"])
+    username: Text = Field(
+        description="Account that may clone, change and power on; its password is `vault_vcenter_password`.",
+        examples=["xjops@vsphere.local"],
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="CA of vCenter's certificate, below the site's folder; without it the system's CAs count.",
+        examples=["files/vcenter-ca.pem"],
+    )
+    datacenter: Text = Field(description="Datacenter.", examples=["DC1"])
+    cluster: Text = Field(description="Cluster that the machines run on.", examples=["Cluster1"])
+    folder: Text = Field(description="Folder of the machines; made when missing.", examples=["xueji"])
+    template: Text = Field(
+        description="Template that they are cloned from (Debian 12).", examples=["debian-12"]
+    )
+    network: Text = Field(description="Port group of the internal network.", examples=["VM Network"])
+    datastores: tuple[Text, ...] = Field(
+        min_length=1,
+        description="Datastores that the machines are spread over.",
+        examples=["[datastore1, datastore2]"],
+    )
 
 
 class Database(Strict):
     """PostgreSQL in the lab and small sites, Oracle RAC in production."""
 
-    kind: Literal["postgresql", "oracle"]
-    name: str
-    port: int
-    scan: str | None = None
-    scan_addresses: tuple[IPv4Address, ...] = ()
-    virtual_addresses: tuple[IPv4Address, ...] = ()
-    service: str | None = None
+    kind: Literal["postgresql", "oracle"] = Field(
+        description="`postgresql`, or `oracle`: two physical machines as RAC.", examples=["oracle"]
+    )
+    name: Text = Field(description="Name of the database.", examples=["registry"])
+    port: Port = Field(description="Port of the listener.", examples=["1521"])
+    scan: Domain | None = Field(
+        default=None, description="RAC: the SCAN name that clients use.", examples=["scan.xueji.example"]
+    )
+    scan_addresses: tuple[Address, ...] = Field(
+        default=(),
+        description="RAC: the SCAN's addresses, three as a rule.",
+        examples=["[192.0.2.37, 192.0.2.38, 192.0.2.39]"],
+    )
+    virtual_addresses: tuple[Address, ...] = Field(
+        default=(),
+        description="RAC: one virtual address for each database server.",
+        examples=["[192.0.2.33, 192.0.2.34]"],
+    )
+    service: Text | None = Field(
+        default=None, description="RAC: the service that the application connects to.", examples=["registry"]
+    )
 
 
 class Storage(Strict):
     """The shared storage, mounted on every web server and on packaging."""
 
-    kind: Literal["nfs", "glusterfs"]
-    export: str
-    mount_point: str
-    size_gb: int
+    kind: Literal["nfs", "glusterfs"] = Field(
+        description="`nfs` in production, `glusterfs` in the lab.", examples=["nfs"]
+    )
+    export: Export = Field(
+        description="What is mounted: host or address, colon, path.", examples=["192.0.2.41:/vol/registry"]
+    )
+    mount_point: Mount = Field(
+        description="Where it is mounted, absolute.", examples=["/srv/registry/shared"]
+    )
+    size_gb: Count = Field(description="Its size in GB (1 TB = 1024).", examples=["4096"])
 
 
 class Balancer(Strict):
     """The load balancer: web2 to web9 behind one public address and domain."""
 
-    kind: Literal["haproxy", "f5"]
-    address: IPv4Address | None = None
-    domain: str | None = None
-    certificate_file: Path | None = None
-    ca_file: Path | None = None
-    members: tuple[str, ...]
+    kind: Literal["haproxy", "f5"] = Field(
+        description="`haproxy`: software on the hosts of `balancers`; `f5`: a BIG-IP.", examples=["f5"]
+    )
+    management_address: Address | None = Field(
+        default=None, description="f5: where its iControl REST answers.", examples=["192.0.2.51"]
+    )
+    address: Address | None = Field(
+        default=None,
+        description="Public address; null while none is assigned (`xjops site check` reminds).",
+        examples=["203.0.113.10"],
+    )
+    domain: Domain | None = Field(
+        default=None, description="Public domain; null while none is assigned.", examples=["xueji.example"]
+    )
+    certificate_file: Path | None = Field(
+        default=None,
+        description="haproxy: key and certificate chain for the domain (PEM), below the site's folder.",
+        examples=["files/balancer.pem"],
+    )
+    ca_file: Path | None = Field(
+        default=None,
+        description="CA of the domain's certificate for our own checks; without it the system's CAs count.",
+        examples=["files/lab-ca.pem"],
+    )
+    members: tuple[Text, ...] = Field(
+        min_length=1,
+        description="The web servers behind it; web1 is the canary and stays outside.",
+        examples=["[web2, web3]"],
+    )
 
 
 class Bundle(Strict):
     """Where hosts install from; the public key is pinned here, never shipped inside."""
 
-    url: str
-    public_key_file: Path
+    url: Url = Field(description="The repository host, as the hosts reach it.", examples=["http://192.0.2.5"])
+    public_key_file: Path = Field(
+        description="OpenPGP public key that signs the bundle, below the site's folder.",
+        examples=["files/bundle.asc"],
+    )
 
 
 class Registry(Strict):
     """The release of the registry application that this site runs."""
 
-    version: str
+    version: Text = Field(description="Version, in quotes.", examples=['"0.1.0"'])
 
 
 class Host(Strict):
-    """One machine of the site; sizes are None for physical machines that state none."""
+    """One machine of the site; sizes are None for physical machines that state none.
+
+    The inventory's names of `address`, `user` and `port` are Ansible's: `ansible_host`, `ansible_user`,
+    `ansible_port`.
+    """
 
     name: str
     groups: tuple[str, ...]
-    address: IPv4Address
-    public_address: IPv4Address | None = None
+    address: Address = Field(description="Internal address.", examples=["192.0.2.11"])
+    public_address: Address | None = Field(
+        default=None,
+        description="Its public address, one of `network.public_addresses`.",
+        examples=["203.0.113.10"],
+    )
     user: str = "xjops"
-    port: int = 22
-    os: str = "linux"
-    cpus: int | None = None
-    memory_mb: int | None = None
-    disk_gb: int | None = None
+    port: Port = Field(default=22, description="SSH port.", examples=["22"])
+    os: Literal["linux", "windows"] = Field(
+        default="linux", description="Operating system; xjops itself manages Linux.", examples=["linux"]
+    )
+    cpus: Count | None = Field(
+        default=None, description="Cores; needed for virtual machines.", examples=["4"]
+    )
+    memory_mb: Count | None = Field(
+        default=None,
+        description="Memory in MB (16 GB = 16384); needed for virtual machines.",
+        examples=["8192"],
+    )
+    disk_gb: Count | None = Field(
+        default=None, description="Local disk in GB; needed for virtual machines.", examples=["50"]
+    )
 
 
 class Site(Strict):

@@ -1,0 +1,144 @@
+"""Podman, as the lab uses it: runc, the machine's own limits, one settings file, only our own containers.
+
+Every container of the lab carries the labels `xjops.site` and `xjops.host`; nothing without them is touched.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xjops.core import paths
+from xjops.core.errors import XjopsError
+from xjops.core.process import run
+
+# capability numbers of linux/capability.h
+CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23,
+                "SYS_RESOURCE": 24, "AUDIT_WRITE": 29}  # fmt: skip
+# What podman would set where it may; a machine without CAP_SYS_RESOURCE can't exceed its own limits.
+WANTED_LIMITS = {"nofile": (resource.RLIMIT_NOFILE, 1048576), "nproc": (resource.RLIMIT_NPROC, 32768)}
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of the lab as podman sees it; `state` is podman's word (running, exited, created, …)."""
+
+    name: str
+    state: str
+    labels: Mapping[str, str]
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+
+def machine_has(capability: str, status: Path = Path("/proc/self/status")) -> bool:
+    """Whether this machine can grant `capability` (its bounding set has it)."""
+    for line in status.read_text().splitlines():
+        if line.startswith("CapBnd:"):
+            return bool(int(line.split()[1], 16) >> CAPABILITIES[capability] & 1)
+    return False
+
+
+def _limits() -> list[str]:
+    if machine_has("SYS_RESOURCE"):
+        return []
+    limits = []
+    for name, (number, wanted) in WANTED_LIMITS.items():
+        hard = resource.getrlimit(number)[1]
+        value = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        limits.append(f"{name}={value}:{value}")
+    return limits
+
+
+def settings() -> Path:
+    """The containers.conf of the lab, written when it differs; podman reads it by CONTAINERS_CONF."""
+    limits = _limits()
+    lines = ["# written by xjops lab", "[containers]"]
+    if limits:
+        lines.append(f"default_ulimits = {json.dumps(limits)}")
+    # crun can't run systemd on hybrid cgroups
+    lines += ["[engine]", 'runtime = "runc"', "[network]", 'network_backend = "netavark"', ""]
+    file = paths.cache() / "lab" / "containers.conf"
+    text = "\n".join(lines)
+    if not file.is_file() or file.read_text() != text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return file
+
+
+def podman(
+    *words: str | Path, seconds: float = 60, check: bool = True, stdin: bytes | None = None, mend: str = ""
+) -> str:
+    """Run ``podman WORDS`` under the lab's settings; its output, stripped. Errors as `core.process.run`."""
+    result = run(
+        ["podman", *words],
+        seconds=seconds,
+        check=check,
+        stdin=stdin,
+        mend=mend,
+        environment={"CONTAINERS_CONF": str(settings())},
+    )
+    return result.stdout.decode(errors="replace").strip()
+
+
+def succeeds(*words: str | Path, seconds: float = 30) -> bool:
+    """Whether ``podman WORDS`` exits with 0."""
+    result = run(
+        ["podman", *words], seconds=seconds, check=False, environment={"CONTAINERS_CONF": str(settings())}
+    )
+    return result.returncode == 0
+
+
+def containers(**labels: str) -> dict[str, Container]:
+    """Containers of any state that carry all `labels` (``site="lab"`` means ``xjops.site=lab``), by name."""
+    filters = [word for key, value in labels.items() for word in ("--filter", f"label=xjops.{key}={value}")]
+    found: list[dict[str, Any]] = json.loads(podman("ps", "--all", "--format", "json", *filters) or "[]")
+    result = {}
+    for item in found:
+        name = str(item["Names"][0])
+        result[name] = Container(name, str(item["State"]), dict(item.get("Labels") or {}))
+    return result
+
+
+def labels(values: Mapping[str, str]) -> list[str]:
+    """The words that give a container or network our labels."""
+    return [word for key, value in values.items() for word in ("--label", f"xjops.{key}={value}")]
+
+
+def start(name: str, create: Sequence[str | Path]) -> str:
+    """Bring the container `name` up: running stays, stopped starts again, missing is made by `create`.
+
+    A container left half made by a killed run is made anew. Returns running, started or created.
+    """
+    state = podman("container", "inspect", "--format", "{{.State.Status}}", name, check=False)
+    if state == "running":
+        return "running"
+    if state in ("exited", "stopped"):
+        try:
+            podman("start", name)
+        except XjopsError:
+            # its network or mounts are gone after a reboot of the machine: try once more from its parts
+            podman("container", "cleanup", name, check=False)
+            podman("start", name)
+        return "started"
+    if state:
+        podman("rm", "--force", "--time", "2", name)
+    podman("run", "--detach", "--name", name, *create)
+    return "created"
+
+
+def remove(names: Sequence[str]) -> None:
+    """Remove containers by name, running or not; their file systems are gone."""
+    if names:
+        podman("rm", "--force", "--time", "2", "--ignore", *names, seconds=120)
+
+
+def stop(names: Sequence[str]) -> None:
+    """Shut containers down (systemd gets 5 s); their file systems stay."""
+    if names:
+        podman("stop", "--time", "5", "--ignore", *names, seconds=180)

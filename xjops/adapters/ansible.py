@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from xjops.core.errors import DeadlineError, XjopsError
 from xjops.core.progress import Progress, silent
 from xjops.site.model import Site
 
+# A task of this name says what the roles can't do on this site yet; it is never a silent pass.
+NOT_RUN = "not-run:"
 FAILED = {"runner_on_failed", "runner_item_on_failed", "runner_on_unreachable"}
 
 
@@ -35,6 +37,7 @@ class HostOutcome:
     unreachable: bool = False
     task: str = ""
     error: str = ""
+    not_run: list[str] = field(default_factory=list)
     started: float = 0.0
     seconds: float = 0.0
 
@@ -80,6 +83,8 @@ class _Events:
         elif kind == "runner_on_ok":
             outcome.ok += 1
             outcome.changed += bool((data.get("res") or {}).get("changed"))
+            if str(data.get("task", "")).startswith(NOT_RUN):
+                outcome.not_run.append(_message(data.get("res") or {}))
 
     def _final(self, data: dict[str, Any]) -> None:
         """Ansible's own recap decides: a task that failed and was rescued is no failure."""

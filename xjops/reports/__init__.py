@@ -1,0 +1,1 @@
+"""What people read: reports as tables, JSON and pages, Chinese first."""

@@ -1,0 +1,148 @@
+"""Run a site: make its machines on vCenter, reach its hosts, verify the bundle, run the roles.
+
+Every part can be run again and goes on where it stopped. A machine or host that fails is left out of
+what follows, the others go on; what can't be tried here (no simulator) is not-run, and said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from xjops import provision
+from xjops.adapters.ansible import HostOutcome, run_playbook
+from xjops.adapters.ssh import Fleet
+from xjops.bundle import refusal
+from xjops.core.errors import NotRunError, UsageError, XjopsError
+from xjops.core.progress import Progress
+from xjops.plan.outcome import Outcome, Part, State
+from xjops.site.model import Host, Site
+
+REACH_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run covers: `limit` names hosts or groups, `tags` roles; `check` changes nothing."""
+
+    limit: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    check: bool = False
+    diff: bool = False
+    bundle: Path | None = None
+
+
+class Pipeline:
+    """One run of the parts in their order, for the hosts still in it."""
+
+    def __init__(self, site: Site, options: Options, log: Path, progress: Progress) -> None:
+        self.site, self.options, self.log, self.progress = site, options, log, progress
+        self.hosts = chosen(site, options.limit)
+        self.outcome = Outcome()
+
+    def run(self) -> Outcome:
+        """All parts; the outcome says how each ended. Raises nothing for a part that failed."""
+        for name, part in (
+            ("vcenter", self._machines),
+            ("reach", self._reach),
+            ("bundle", self._bundle),
+            ("roles", self._roles),
+        ):
+            if not self._try(name, part):
+                break
+        return self.outcome
+
+    def _try(self, name: str, part: Callable[[], tuple[State, str]]) -> bool:
+        """Run one part and note how it ended; whether what follows can go on."""
+        started = time.monotonic()
+        self.progress(name, "running")
+        try:
+            state, detail = part()
+        except NotRunError as error:
+            state, detail = State.NOT_RUN, str(error)
+        except XjopsError as error:
+            state, detail = State.FAILED, str(error)
+        self.outcome.parts.append(Part(name, state, time.monotonic() - started, detail))
+        self.progress(name, state.value, detail)
+        return bool(self.hosts) and (state is not State.FAILED or name == "reach")
+
+    def _drop(self, name: str, error: str, *, unreachable: bool = False) -> None:
+        """Leave a host out of what follows."""
+        self.outcome.hosts[name] = HostOutcome(name, failed=True, unreachable=unreachable, error=error)
+        self.hosts = [host for host in self.hosts if host.name != name]
+        self.progress(name, "unreachable" if unreachable else "failed", error)
+
+    def _machines(self) -> tuple[State, str]:
+        wanted = [host.name for host in self.hosts if host in self.site.virtual_machines]
+        if not wanted:
+            return State.OK, "no virtual machine among the chosen hosts"
+        plan = provision.plan(self.site, wanted)
+        if self.options.check or not plan.changes:
+            return State.OK, plan.summary
+        failed = provision.apply(self.site, plan, self.progress)
+        for name, error in failed.items():
+            self._drop(name, str(error))
+        return (State.FAILED if len(failed) == len(wanted) else State.CHANGED), plan.summary
+
+    def _reach(self) -> tuple[State, str]:
+        """Ask every host for a session until it answers or the deadline comes."""
+        left, errors = list(self.hosts), {}
+        deadline = time.monotonic() + REACH_SECONDS
+        with Fleet(self.site) as fleet:
+            while left:
+                outputs = fleet.run(left, "true", seconds=10)
+                left = [host for host in left if outputs[host.name].error is not None]
+                errors = {host.name: outputs[host.name].error for host in left}
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(1 if left else 0)
+        for name, error in errors.items():
+            self._drop(name, str(error), unreachable=True)
+        detail = f"{len(self.hosts)} hosts answer" + (f", {len(errors)} do not" if errors else "")
+        return (State.FAILED if errors else State.OK), detail
+
+    def _bundle(self) -> tuple[State, str]:
+        folder = self.options.bundle or refusal_default()
+        key = self.site.file(self.site.bundle.public_key_file)
+        bundle = refusal.verify(folder, key)
+        return State.OK, f"{folder}: {len(bundle.files)} files, signature and hashes hold"
+
+    def _roles(self) -> tuple[State, str]:
+        outcomes = run_playbook(
+            self.site,
+            "site.yml",
+            log=self.log,
+            limit=[host.name for host in self.hosts],
+            check=self.options.check,
+            diff=self.options.diff,
+            tags=self.options.tags,
+            progress=self.progress,
+        )
+        self.outcome.hosts.update(outcomes)
+        failed = sorted(host.name for host in outcomes.values() if host.failed)
+        changed = sum(host.changed for host in outcomes.values())
+        if failed:
+            return State.FAILED, f"failed: {', '.join(failed)}"
+        return (State.CHANGED if changed else State.OK), f"{changed} changes on {len(outcomes)} hosts"
+
+
+def refusal_default() -> Path:
+    """The bundle that `xjops bundle build` makes."""
+    from xjops.bundle.build import default_folder
+
+    return default_folder()
+
+
+def chosen(site: Site, limit: Sequence[str]) -> list[Host]:
+    """The hosts that `limit` names (hosts or groups), all when it is empty.
+
+    Raises `UsageError` for a name that is neither.
+    """
+    if not limit:
+        return list(site.hosts)
+    for name in limit:
+        if not any(name == host.name or name in host.groups for host in site.hosts):
+            raise UsageError(f"{name!r} is neither a host nor a group of {site.name}", mend="xjops site show")
+    return [host for host in site.hosts if host.name in limit or set(host.groups) & set(limit)]

@@ -1,0 +1,168 @@
+"""Put a bundle together: packages, wheels, release, signed manifest.
+
+What is fetched stays in the cache, so an interrupted build goes on where it stopped. The bundle is laid
+out beside its place and takes it only when its manifest is signed and checked: nothing half-made is ever
+taken for complete.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from xjops.bundle import debian, release, repository, wheels
+from xjops.bundle.inputs import Sources
+from xjops.bundle.refusal import Bundle, verify
+from xjops.bundle.signing import Signer, ensure_key, home_of
+from xjops.bundle.verification import MANIFEST, files_below, sha256_of
+from xjops.core import paths
+from xjops.core.errors import ConfigurationError, XjopsError
+from xjops.core.locking import lock
+from xjops.core.progress import Progress, silent
+from xjops.site import Site
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Built:
+    """The outcome: the bundle, and whether anything had to be built."""
+
+    bundle: Bundle
+    changed: bool
+
+
+def default_folder() -> Path:
+    """Where bundles are built unless told otherwise."""
+    return paths.cache() / "bundle"
+
+
+def build(
+    site: Site,
+    folder: Path,
+    *,
+    sources: Sources | None = None,
+    refresh: bool = False,
+    progress: Progress = silent,
+) -> Built:
+    """Build the bundle of `site` in `folder`, or find that it is complete and nothing changed.
+
+    `refresh` takes the newest packages of the Debian release. Raises `XjopsError` and its kinds.
+    """
+    sources = sources or Sources.of_project()
+    fingerprint = ensure_key(site)
+    public_key = site.file(site.bundle.public_key_file)
+    with lock(paths.cache() / "bundle.lock", what="build of a bundle", seconds=1800, mend="run it again"):
+        inputs = sources.digest(fingerprint)
+        _recover(folder)
+        standing = _standing(folder, public_key)
+        if standing and standing.inputs == inputs and not refresh:
+            return Built(standing, changed=False)
+        _refuse_foreign(folder)
+        staging = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir(parents=True)
+        with Signer(home_of(site), fingerprint) as signer:
+            _lay_out(staging, sources, signer, standing, refresh=refresh, progress=progress)
+            progress("manifest", "sign")
+            _sign(staging, inputs, signer)
+        verify(staging, public_key)
+        _take_place(staging, folder)
+    return Built(verify(folder, public_key), changed=True)
+
+
+def _standing(folder: Path, public_key: Path) -> Bundle | None:
+    """The bundle that is there now, if it is complete and untouched."""
+    try:
+        return verify(folder, public_key)
+    except XjopsError:
+        return None
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """A folder that is not a bundle is never replaced."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).exists():
+        raise ConfigurationError(
+            f"{folder} is not empty and not a bundle", mend="name another folder with -o"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"{folder} is a file", mend="name a folder with -o")
+
+
+def _lay_out(
+    staging: Path,
+    sources: Sources,
+    signer: Signer,
+    standing: Bundle | None,
+    *,
+    refresh: bool,
+    progress: Progress,
+) -> None:
+    cache = paths.cache()
+    version = release.version_of(sources.app)
+    wheel = release.build_wheel(sources.app, cache / "app-wheel", progress)
+    pinned = wheels.parse(sources.app_requirements)
+    found = wheels.collect(pinned, cache / "wheels", progress)
+    uv = wheels.collect([release.uv_requirement(sources.control_requirements)], cache / "wheels", progress)[0]
+    wanted = debian.Wanted.load(sources.packages)
+    lines = debian.machine_sources(wanted.release)
+    apt = debian.Apt(cache / "apt", cache / "debs", wanted.architecture, lines)
+    packages = debian.collect(apt, wanted, progress, refresh=refresh)
+    progress("bundle", "lay out", f"{len(packages)} packages, {len(found) + 1} wheels")
+    placed = {f"wheels/{path.name}": path for path in (*found, wheel)}
+    placed |= {f"apt/{package.file}": cache / "debs" / package.cached for package in packages}
+    _place(staging, placed, standing)
+    release.extract_uv(uv, staging / "tools" / "uv")
+    release.describe(staging / "release", wheel, sources.app_requirements, version)
+    progress("bundle", "package index")
+    repository.index(staging / "apt", cache / "apt-index.db", wanted.release, wanted.architecture, signer)
+
+
+def _place(staging: Path, placed: Mapping[str, Path], standing: Bundle | None) -> None:
+    """Put files into `staging`: linked from the standing bundle where it has the same, else copied.
+
+    Never linked from the cache: whoever damages a bundle must not damage the cache with it.
+    """
+    for name, path in placed.items():
+        target = staging / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        entry = standing.files.get(name) if standing else None
+        if standing and entry and entry["sha256"] == sha256_of(path):
+            os.link(standing.folder / name, target)
+        else:
+            shutil.copyfile(path, target)
+
+
+def _sign(staging: Path, inputs: str, signer: Signer) -> None:
+    files = {
+        name: {"sha256": sha256_of(path), "size": path.stat().st_size}
+        for name, path in sorted(files_below(staging).items())
+    }
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = {"version": FORMAT, "created": created, "inputs": inputs, "files": files}
+    (staging / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    signer.detach(staging / MANIFEST)
+
+
+def _take_place(staging: Path, folder: Path) -> None:
+    """Replace `folder` by `staging`; interrupted in between, `_recover` puts the old one back."""
+    old = _old(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    staging.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.old")
+
+
+def _recover(folder: Path) -> None:
+    if _old(folder).is_dir() and not folder.exists():
+        _old(folder).rename(folder)

@@ -20,6 +20,16 @@ def lab() -> None:
     """A whole province as containers on this machine."""
 
 
+@lab.command()
+@site_option
+def secrets(site_name: str) -> None:
+    """Make the lab's keys, certificates and vault, and start nothing."""
+    from xjops.lab import credentials
+
+    made = credentials.ensure(site_name)
+    say(f"made: {', '.join(made.new)}" if made.new else "everything is there")
+
+
 @lab.group(hidden=True)
 def scratch() -> None:
     """Throw-away hosts for the roles' own tests."""

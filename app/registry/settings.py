@@ -98,6 +98,7 @@ INSTALLED_APPS = [
     "registry.statistics",
     "registry.imports",
     "registry.health",
+    "registry.jobs",
 ]
 
 MIDDLEWARE = [
@@ -191,7 +192,6 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = LANGUAGE_COOKIE_SAMESITE = "Lax
 LANGUAGE_COOKIE_HTTPONLY = True
 LANGUAGE_COOKIE_NAME = "registry_language"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-SECURE_HSTS_SECONDS = 31536000 if DEPLOYED else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

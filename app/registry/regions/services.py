@@ -51,7 +51,7 @@ def _day(text: str) -> dt.date | None:
 
 
 def load_regions(region_model: Any) -> int:
-    """Insert the regions that are missing, and return how many there were; existing rows are left as they are.
+    """Insert the regions that are missing, and return how many there were; existing rows stay as they are.
 
     Takes the model class so that a migration can pass its historical one.
     """

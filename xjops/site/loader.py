@@ -1,48 +1,122 @@
-"""Read a site with Ansible's own inventory loader and turn it into the typed `Site`."""
+"""Read a site: its files, Ansible's view of them, the types, and the rules between the values."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, SecretStr
 
 from xjops.core import paths
 from xjops.core.errors import ConfigurationError
+from xjops.site import explain, files, inventory, keys, rules
 from xjops.site.model import Host, Site
+from xjops.site.problems import Place, Places, Problem, refuse, similar
+from xjops.site.structure import Structure
 
-SECTIONS = ("site", "network", "vcenter", "database", "storage", "balancer", "bundle", "registry")
+SITE_FILE = "group_vars/all/site.yml"
+
+
+def names() -> list[str]:
+    """The sites there are: folders under inventories/ with a hosts.yml."""
+    return sorted(path.parent.name for path in paths.inventories().glob("*/hosts.yml"))
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a site; `ConfigurationError` when there is none of that name."""
+    folder = paths.inventories() / name
+    if name not in [path.name for path in paths.inventories().glob("*")] or not folder.is_dir():
+        mend = similar(name, names()) or "xjops site list"
+        raise ConfigurationError(f"no site '{name}' under {paths.inventories()}", mend=mend)
+    return folder
 
 
 def load(name: str) -> Site:
-    """The site in `inventories/<name>/`."""
-    from ansible.inventory.manager import InventoryManager
-    from ansible.parsing.dataloader import DataLoader
-    from ansible.vars.manager import VariableManager
+    """The site in `inventories/<name>/`; `ConfigurationError` with every problem found."""
+    folder = folder_of(name)
+    problems: list[Problem] = []
+    structure = _files(folder, problems)
+    if structure is None or structure.problems or any(problem.fatal for problem in problems):
+        refuse(name, problems)
+    assert structure is not None  # noqa: S101 - refused above, for mypy
+    raw = inventory.read(folder)
+    problems += raw.problems
+    if not raw.hosts:
+        refuse(name, problems)
+    sections: dict[str, Any] = {
+        key: _section(key, section, raw, problems) for key, section in keys.SECTIONS.items()
+    }
+    found = [_host(item, structure.hosts[item.name], problems) for item in raw.hosts]
+    hosts = tuple(host for host in found if host)
+    problems += rules.check(_draft(folder, raw, structure, sections, hosts))
+    problems += keys.loose(raw)
+    refuse(name, problems)
+    secrets = {key: SecretStr(str(value)) for key, value in raw.values.items() if key.startswith(keys.SECRET)}
+    return Site(name=name, folder=folder, hosts=hosts, secrets=secrets, **sections)
 
-    folder = paths.inventories() / name
-    if not folder.is_dir():
-        raise ConfigurationError(f"no site {name!r} under {folder.parent}", mend="xjops site list")
-    loader = DataLoader()
-    inventory = InventoryManager(loader=loader, sources=[str(folder / "hosts.yml")])
-    variables = VariableManager(loader=loader, inventory=inventory)
-    hosts = []
-    everything: dict[str, Any] = {}
-    for item in inventory.get_hosts():
-        values = variables.get_vars(host=item, include_hostvars=False)
-        everything = values
-        hosts.append(
-            Host(
-                name=str(item.name),
-                groups=tuple(str(group.name) for group in item.get_groups() if group.name != "all"),
-                address=values["ansible_host"],
-                **{
-                    key: values[key]
-                    for key in ("public_address", "cpus", "memory_mb", "disk_gb", "os")
-                    if key in values
-                },
-            )
+
+def _files(folder: Path, problems: list[Problem]) -> Structure | None:
+    source = folder / "hosts.yml"
+    problems += files.stray_entries(folder)
+    if not source.is_file():
+        problems.append(
+            Problem("hosts.yml", Place(source), "missing file", "write it as in inventories/example")
         )
-    return Site(
-        name=name,
-        folder=folder,
-        hosts=tuple(hosts),
-        **{key: everything[key] for key in SECTIONS},
+        return None
+    of_hosts = list(files.yaml_problems(source))
+    problems += of_hosts
+    for path in files.variable_files(folder):
+        problems += [] if files.encrypted(path) else files.yaml_problems(path)
+    if any(problem.fatal for problem in of_hosts):
+        return None
+    structure = Structure(source, *inventory.read_file(source))
+    problems += structure.problems
+    problems += files.unused_files(folder, ["all", *structure.groups], list(structure.hosts))
+    return structure
+
+
+def _section(
+    key: str, section: type[BaseModel], raw: inventory.Raw, problems: list[Problem]
+) -> BaseModel | None:
+    if raw.values.get(key) is None:
+        place = raw.places.at((key,))
+        mend = f"write '{key}:' with its keys below it, as in inventories/example"
+        problems.append(Problem(key, place, "missing value", mend))
+        return None
+    value, places = raw.values[key], raw.places.below(key)
+    jinja = list(keys.templates(value, places, (key,)))
+    part, wrong = (None, []) if jinja else explain.validate(section, value, places, (key,))
+    problems += jinja + wrong
+    return part
+
+
+def _host(item: inventory.RawHost, named: Place, problems: list[Problem]) -> Host | None:
+    places = Places(named, item.places.places)
+    values: dict[str, Any] = {"name": item.name, "groups": item.groups}
+    for field, key in keys.HOST_KEYS.items():
+        if key not in item.values:
+            continue
+        jinja = list(keys.templates(item.values[key], places.below(key), (item.name, key)))
+        problems += jinja
+        if not jinja:
+            values[field] = item.values[key]
+        elif field == "address":
+            return None
+    host, wrong = explain.validate(Host, values, places, (item.name,), keys.HOST_KEYS)
+    problems += wrong
+    return host
+
+
+def _draft(
+    folder: Path, raw: inventory.Raw, structure: Structure, sections: dict[str, Any], hosts: tuple[Host, ...]
+) -> rules.Draft:
+    used = ("network", "vcenter", "database", "storage", "balancer")
+    return rules.Draft(
+        places=Places(Place(folder / SITE_FILE), raw.places.places),
+        source=folder / "hosts.yml",
+        host_places={item.name: item.places for item in raw.hosts},
+        groups_of={item.name: item.groups for item in raw.hosts},
+        named=structure.hosts,
+        hosts=hosts,
+        **{key: sections[key] for key in used},
     )

@@ -39,7 +39,7 @@ class Identity(Strict):
 
     title: Text = Field(description="The province's name as people read it.", examples=["示例省"])
     kind: Literal["lab", "production"] = Field(
-        description="`lab`: containers on one machine, made by `xjops lab up`; `production`: a real province.",
+        description="`lab`: containers on one machine (`xjops lab up`); `production`: a real province.",
         examples=["production"],
     )
     region: Region = Field(
@@ -91,7 +91,7 @@ class VCenter(Strict):
     )
     ca_file: Path | None = Field(
         default=None,
-        description="CA of vCenter's certificate, below the site's folder; without it the system's CAs count.",
+        description="CA of vCenter's certificate, below the site's folder; none: the system's CAs.",
         examples=["files/vcenter-ca.pem"],
     )
     datacenter: Text = Field(description="Datacenter.", examples=["DC1"])
@@ -173,7 +173,7 @@ class Balancer(Strict):
     )
     ca_file: Path | None = Field(
         default=None,
-        description="CA of the domain's certificate for our own checks; without it the system's CAs count.",
+        description="CA of the domain's certificate, for our own checks; none: the system's CAs.",
         examples=["files/lab-ca.pem"],
     )
     members: tuple[Text, ...] = Field(

@@ -53,14 +53,15 @@ class _Events:
         self.hosts: dict[str, HostOutcome] = {}
         self.progress = progress
         self.log = log.open("a", encoding="utf-8")
-        self.last_words = ""
+        self.errors: list[str] = []  # the latest lines, for when Ansible itself can't go on
 
     def __call__(self, event: dict[str, Any]) -> bool:
         text = event.get("stdout") or ""
         if text:
             self.log.write(text + "\n")
             self.log.flush()
-            self.last_words = text
+            self.errors.extend(line.strip() for line in text.splitlines() if line.strip())
+            del self.errors[:-40]
         data = event.get("event_data") or {}
         host, kind = data.get("host"), event["event"]
         if host and kind.startswith("runner_"):
@@ -146,7 +147,8 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
     if runner.status == "timeout":
         raise DeadlineError(f"{playbook} did not end within {seconds:g} s", mend=f"see {log}, run it again")
     if runner.status != "successful" and not any(host.failed for host in events.hosts.values()):
-        why = " ".join(events.last_words.split())[-400:]
+        lines = [line for line in events.errors if "ERROR" in line] or events.errors[-1:]
+        why = " ".join(lines[:1])[:400]
         raise PlaybookError(f"{playbook} could not run: {why}", mend=f"see {log}")
     return events.hosts
 

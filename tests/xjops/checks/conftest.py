@@ -57,8 +57,8 @@ def healthy(site: Site, host: Host) -> dict[str, Any]:
 
 
 @pytest.fixture
-def context() -> Context:
-    site = Site.load("lab")
+def context(lab_site: Site) -> Context:
+    site = lab_site
     facts = {host.name: Facts(host.name, NOW, healthy(site, host)) for host in site.hosts}
     machines = {
         host.name: Machine(

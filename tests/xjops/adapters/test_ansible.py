@@ -1,0 +1,91 @@
+"""Real playbooks on local connections: outcomes per host, the log, and what can't be run at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from xjops.adapters import ansible
+from xjops.core import paths
+from xjops.site import Site
+
+PLAYBOOK = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Everywhere
+      ansible.builtin.debug: {msg: hello}
+    - name: Change one
+      ansible.builtin.command: "true"
+      when: inventory_hostname == 'one'
+    - name: Break two
+      ansible.builtin.fail: {msg: the disk is full}
+      when: inventory_hostname == 'two'
+    - name: "not-run: what can't be done yet"
+      ansible.builtin.debug: {msg: no driver for this balancer}
+      when: inventory_hostname == 'three'
+    - block:
+        - name: Fails and is rescued
+          ansible.builtin.fail: {msg: never mind}
+          when: inventory_hostname == 'four'
+      rescue:
+        - name: Rescue
+          ansible.builtin.debug: {msg: rescued}
+"""
+
+
+@pytest.fixture
+def site(lab_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    hosts = "".join(
+        f"    {name}: {{ansible_connection: local}}\n" for name in ("one", "two", "three", "four")
+    )
+    (folder / "hosts.yml").write_text("all:\n  hosts:\n" + hosts)
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "site.yml").write_text(PLAYBOOK)
+    (tmp_path / "ansible.cfg").write_text("[defaults]\ngathering = explicit\ninterpreter_python = /usr/bin/python3\n")
+    monkeypatch.setattr(paths, "project", lambda: tmp_path)
+    return lab_site.model_copy(update={"folder": folder})
+
+
+def test_outcomes_per_host(site: Site, tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    log = tmp_path / "log.txt"
+    hosts = ansible.run_playbook(
+        site, "site.yml", log=log, progress=lambda host, stage, detail="": seen.append((host, stage))
+    )
+    assert hosts["one"].error == ""
+    assert {name: (host.failed, host.changed) for name, host in hosts.items()} == {
+        "one": (False, 1),
+        "two": (True, 0),
+        "three": (False, 0),
+        "four": (False, 0),
+    }
+    assert hosts["two"].error == "Break two: the disk is full"
+    assert hosts["four"].error == ""
+    assert hosts["three"].not_run == ["no driver for this balancer"]
+    assert ("one", "Everywhere") in seen
+    assert "the disk is full" in log.read_text()
+
+
+def test_limit_and_check(site: Site, tmp_path: Path) -> None:
+    hosts = ansible.run_playbook(site, "site.yml", log=tmp_path / "log.txt", limit=["one"], check=True)
+    assert set(hosts) == {"one"}
+
+
+def test_a_playbook_that_cannot_run_is_one_error(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "playbooks" / "site.yml").write_text("- hosts: all\n  tasks:\n    - no_such_module: {}\n")
+    with pytest.raises(ansible.PlaybookError, match="no_such_module"):
+        ansible.run_playbook(site, "site.yml", log=tmp_path / "log.txt")
+
+
+def test_nothing_is_left_of_the_private_folder(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(ansible.tempfile, "mkdtemp", lambda prefix: str(scratch))
+    ansible.run_playbook(site, "site.yml", log=tmp_path / "log.txt", limit=["one"])
+    assert not scratch.exists()

@@ -45,7 +45,8 @@ def site(lab_site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sit
     (folder / "hosts.yml").write_text("all:\n  hosts:\n" + hosts)
     (tmp_path / "playbooks").mkdir()
     (tmp_path / "playbooks" / "site.yml").write_text(PLAYBOOK)
-    (tmp_path / "ansible.cfg").write_text("[defaults]\ngathering = explicit\ninterpreter_python = /usr/bin/python3\n")
+    settings = ("gathering = explicit", "interpreter_python = /usr/bin/python3")
+    (tmp_path / "ansible.cfg").write_text("\n".join(("[defaults]", *settings)))
     monkeypatch.setattr(paths, "project", lambda: tmp_path)
     return lab_site.model_copy(update={"folder": folder})
 

@@ -46,6 +46,8 @@ def load(name: str) -> Site:
     sections: dict[str, Any] = {
         key: _section(key, section, raw, problems) for key, section in keys.SECTIONS.items()
     }
+    order = list(structure.hosts)  # as written: Ansible's own order is by depth of groups
+    raw.hosts = tuple(sorted(raw.hosts, key=lambda item: order.index(item.name)))
     found = [_host(item, structure.hosts[item.name], problems) for item in raw.hosts]
     hosts = tuple(host for host in found if host)
     problems += rules.check(_draft(folder, raw, structure, sections, hosts))

@@ -163,15 +163,13 @@ def database_rules(draft: Draft) -> Iterator[Problem]:
         yield draft.problem(("database", "virtual_addresses"), what, "give each database server one")
 
 
-def balancer_rules(draft: Draft) -> Iterator[Problem]:
-    """The members are web servers of this site, each once; each kind has the keys it needs."""
-    balancer = draft.balancer
-    if not balancer:
-        return
+def member_rules(draft: Draft) -> Iterator[Problem]:
+    """The balancer's members are web servers of this site, each once."""
+    members = draft.balancer.members if draft.balancer else ()
     web = [name for name, names in draft.groups_of.items() if "web_servers" in names]
-    for number, member in enumerate(balancer.members):
+    for number, member in enumerate(members):
         loc: Loc = ("balancer", "members", number)
-        if member in balancer.members[:number]:
+        if member in members[:number]:
             yield draft.problem(loc, f"{member} is given twice", "keep one of them")
         elif member not in draft.groups_of:
             yield draft.problem(
@@ -179,18 +177,29 @@ def balancer_rules(draft: Draft) -> Iterator[Problem]:
             )
         elif member not in web:
             yield draft.problem(loc, f"{member} is no web server", f"members are of: {', '.join(web)}")
-    ours = [name for name, names in draft.groups_of.items() if "balancers" in names]
-    if balancer.kind == "haproxy":
-        if not ours:
+
+
+def balancer_rules(draft: Draft) -> Iterator[Problem]:
+    """Each kind of balancer has the keys it needs, and none of the other's."""
+    balancer = draft.balancer
+    if not balancer:
+        return
+    management: Loc = ("balancer", "management_address")
+    if balancer.kind == "f5":
+        if not balancer.management_address:
             yield draft.problem(
-                ("balancer", "kind"), "haproxy without a host in balancers", "add lb1 to balancers"
+                management, "missing value for f5", "add it like 'management_address: 192.0.2.51'"
             )
-        if not balancer.certificate_file:
-            mend = "add it like 'certificate_file: files/balancer.pem'"
-            yield draft.problem(("balancer", "certificate_file"), "missing value for haproxy", mend)
-    elif not balancer.management_address:
-        mend = "add it like 'management_address: 192.0.2.51'"
-        yield draft.problem(("balancer", "management_address"), "missing value for f5", mend)
+        return
+    if balancer.management_address:
+        yield draft.problem(management, "is for f5", "remove it, or write 'kind: f5'")
+    if not any("balancers" in names for names in draft.groups_of.values()):
+        yield draft.problem(
+            ("balancer", "kind"), "haproxy without a host in balancers", "add lb1 to balancers"
+        )
+    if not balancer.certificate_file:
+        mend = "add it like 'certificate_file: files/balancer.pem'"
+        yield draft.problem(("balancer", "certificate_file"), "missing value for haproxy", mend)
 
 
 def storage_rules(draft: Draft) -> Iterator[Problem]:

@@ -107,14 +107,15 @@ def _lay_out(
     version = release.version_of(sources.app)
     wheel = release.build_wheel(sources.app, cache / "app-wheel", progress)
     pinned = wheels.parse(sources.app_requirements)
+    pinned.append(release.uv_requirement(sources.control_requirements))
     found = wheels.collect(pinned, cache / "wheels", progress)
-    uv = wheels.collect([release.uv_requirement(sources.control_requirements)], cache / "wheels", progress)[0]
+    uv = found.pop("uv")
     wanted = debian.Wanted.load(sources.packages)
     lines = debian.machine_sources(wanted.release)
     apt = debian.Apt(cache / "apt", cache / "debs", wanted.architecture, lines)
     packages = debian.collect(apt, wanted, progress, refresh=refresh)
     progress("bundle", "lay out", f"{len(packages)} packages, {len(found) + 1} wheels")
-    placed = {f"wheels/{path.name}": path for path in (*found, wheel)}
+    placed = {f"wheels/{path.name}": path for path in (*found.values(), wheel)}
     placed |= {f"apt/{package.file}": cache / "debs" / package.cached for package in packages}
     _place(staging, placed, standing)
     release.extract_uv(uv, staging / "tools" / "uv")

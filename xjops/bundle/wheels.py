@@ -58,8 +58,8 @@ def parse(path: Path) -> list[Requirement]:
     return found
 
 
-def collect(requirements: Sequence[Requirement], cache: Path, progress: Progress = silent) -> list[Path]:
-    """The wheel of every requirement, from `cache` or downloaded into it; sorted by name.
+def collect(requirements: Sequence[Requirement], cache: Path, progress: Progress = silent) -> dict[str, Path]:
+    """The wheel of every requirement by its name, from `cache` or downloaded into it.
 
     Raises `XjopsError` naming the requirement for which there is no wheel with an allowed hash.
     """
@@ -70,13 +70,13 @@ def collect(requirements: Sequence[Requirement], cache: Path, progress: Progress
         progress("wheels", "download", f"{len(missing)} of {len(requirements)}")
         _download(missing, cache)
         have = _cached(cache)
-    found = []
+    found = {}
     for item in requirements:
         matching = sorted(item.hashes & have.keys())
         if not matching:
             raise XjopsError(f"pip brought no wheel for {item.name}=={item.version}", mend="run it again")
-        found.append(have[matching[0]])
-    return sorted(found)
+        found[item.name] = have[matching[0]]
+    return found
 
 
 def _cached(cache: Path) -> dict[str, Path]:

@@ -81,12 +81,24 @@ class Fleet:
         with ThreadPoolExecutor(min(32, len(chosen))) as pool:
             return {output.host: output for output in pool.map(one, chosen)}
 
-    def _one(self, host: Host, command: str, seconds: float) -> Output:
+    def follow(self, host: Host, command: str, line: Callable[[str], None], *, seconds: float) -> Output:
+        """Run `command` on one host and hand every line of its output to `line` as it comes."""
+        return self._one(host, command, seconds, out_stream=_Lines(line), hide="stderr")
+
+    def _one(self, host: Host, command: str, seconds: float, **options: Any) -> Output:
         from invoke.exceptions import CommandTimedOut
 
         try:
             result = self._connection(host).run(
-                command, hide=True, warn=True, pty=False, timeout=seconds, in_stream=False
+                command,
+                **{
+                    "hide": True,
+                    "warn": True,
+                    "pty": False,
+                    "timeout": seconds,
+                    "in_stream": False,
+                    **options,
+                },
             )
         except CommandTimedOut:
             return Output(host.name, error=self._unreachable(host, f"no answer within {seconds:g} s"))
@@ -126,6 +138,23 @@ class Fleet:
             else f"look at {host.name}'s console on vCenter"
         )
         return UnreachableError(f"{host.name} ({host.address}) is not reachable by SSH: {why}", mend=mend)
+
+
+class _Lines:
+    """A stream that hands on whole lines."""
+
+    encoding = "utf-8"
+
+    def __init__(self, line: Callable[[str], None]) -> None:
+        self.line, self.rest = line, ""
+
+    def write(self, text: str) -> None:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self.line(line.rstrip("\r"))
+
+    def flush(self) -> None:
+        """Nothing is held back but an unfinished line."""
 
 
 def _reason(problem: Exception) -> str:

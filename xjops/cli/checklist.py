@@ -95,10 +95,10 @@ def _show(one: Report, output_format: str, details: bool) -> None:
     elif output_format == "html":
         click.echo(report.as_html(one), nl=False)
     else:
-        _table(one, details)
+        show_table(one, details)
 
 
-def _table(one: Report, details: bool) -> None:
+def show_table(one: Report, details: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

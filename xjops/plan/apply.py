@@ -18,9 +18,11 @@ from xjops.bundle import refusal
 from xjops.core.errors import NotRunError, UsageError, XjopsError
 from xjops.core.progress import Progress
 from xjops.plan.outcome import Outcome, Part, State
+from xjops.provision.host_keys import HostKeyError
 from xjops.site.model import Host, Site
 
 REACH_SECONDS = 90.0
+KEY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,23 @@ class Pipeline:
         if not wanted:
             return State.OK, "no virtual machine among the chosen hosts"
         plan = provision.plan(self.site, wanted)
-        if self.options.check or not plan.changes:
+        plan.check()
+        if self.options.check:
             return State.OK, plan.summary
-        failed = provision.apply(self.site, plan, self.progress)
+        failed = provision.apply(plan, self.progress).failed
         for name, error in failed.items():
             self._drop(name, str(error))
-        return (State.FAILED if len(failed) == len(wanted) else State.CHANGED), plan.summary
+        if len(failed) == len(wanted):
+            return State.FAILED, plan.summary
+        self._host_keys([name for name in wanted if name not in failed])
+        return (State.CHANGED if plan.changes else State.OK), plan.summary
+
+    def _host_keys(self, names: list[str]) -> None:
+        """Learn the machines' host keys from vCenter; a machine without one is dropped when it is asked."""
+        try:
+            provision.learn_host_keys(self.site, names, seconds=KEY_SECONDS)
+        except HostKeyError as error:
+            self.progress("vcenter", "running", str(error))
 
     def _reach(self) -> tuple[State, str]:
         """Ask every host for a session until it answers or the deadline comes."""

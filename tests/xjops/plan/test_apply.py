@@ -1,0 +1,165 @@
+"""The pipeline: who is left out when, what stops it, and what is never called a success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from xjops.adapters.ansible import HostOutcome
+from xjops.adapters.ssh import Output, UnreachableError
+from xjops.core.errors import ExitCode, NotRunError, UsageError, XjopsError
+from xjops.core.progress import silent
+from xjops.plan import apply
+from xjops.plan.outcome import Outcome, State
+from xjops.site import Host, Site
+
+
+class World:
+    """What is outside the pipeline; tests break parts of it."""
+
+    def __init__(self) -> None:
+        self.vcenter_error: XjopsError | None = None
+        self.bundle_error: XjopsError | None = None
+        self.broken_machines: dict[str, XjopsError] = {}
+        self.silent_hosts: set[str] = set()
+        self.failing_roles: set[str] = set()
+        self.applied = 0
+        self.limit: list[str] = []
+
+    def plan(self, site: Site, names: Iterable[str]) -> Any:
+        if self.vcenter_error:
+            raise self.vcenter_error
+        chosen = list(names)
+        return SimpleNamespace(changes=chosen, summary=f"{len(chosen)} create", check=lambda: None)
+
+    def apply(self, plan: Any, progress: object) -> Any:
+        self.applied += 1
+        return SimpleNamespace(failed=self.broken_machines)
+
+    def run(self, hosts: Iterable[Host], command: str, *, seconds: float) -> dict[str, Output]:
+        def output(host: Host) -> Output:
+            error = UnreachableError(f"{host.name} is silent") if host.name in self.silent_hosts else None
+            return Output(host.name, error=error)
+
+        return {host.name: output(host) for host in hosts}
+
+    def verify(self, folder: Path, key: Path) -> Any:
+        if self.bundle_error:
+            raise self.bundle_error
+        return SimpleNamespace(files={"a": 1})
+
+    def playbook(self, site: Site, name: str, *, limit: list[str], **_: object) -> dict[str, HostOutcome]:
+        self.limit = limit
+        return {
+            host: HostOutcome(host, ok=1, failed=host in self.failing_roles, error="a task: no reason")
+            for host in limit
+        }
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    fleet = SimpleNamespace(run=world.run, __enter__=None)
+
+    class Fleet:
+        def __init__(self, site: Site) -> None: ...
+
+        def __enter__(self) -> Any:
+            return fleet
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(apply.provision, "plan", world.plan)
+    monkeypatch.setattr(apply.provision, "apply", world.apply)
+    monkeypatch.setattr(apply.provision, "learn_host_keys", lambda *_, **__: None)
+    monkeypatch.setattr(apply, "Fleet", Fleet)
+    monkeypatch.setattr(apply.refusal, "verify", world.verify)
+    monkeypatch.setattr(apply, "run_playbook", world.playbook)
+    monkeypatch.setattr(apply, "REACH_SECONDS", 0.0)
+    return world
+
+
+def run(site: Site, tmp_path: Path, **options: Any) -> Outcome:
+    return apply.Pipeline(site, apply.Options(**options), tmp_path / "log.txt", silent).run()
+
+
+def states(outcome: Outcome) -> dict[str, str]:
+    return {part.name: part.state.value for part in outcome.parts}
+
+
+def test_all_well(lab_site: Site, world: World, tmp_path: Path) -> None:
+    outcome = run(lab_site, tmp_path)
+    assert states(outcome) == {"vcenter": "changed", "reach": "ok", "bundle": "ok", "roles": "ok"}
+    assert len(world.limit) == 17
+    assert outcome.exit_code is ExitCode.OK
+
+
+def test_a_machine_that_fails_does_not_stop_the_others(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.broken_machines = {"web3": XjopsError("web3: disk full")}
+    outcome = run(lab_site, tmp_path)
+    assert "web3" not in world.limit
+    assert len(world.limit) == 16
+    assert outcome.hosts["web3"].error == "web3: disk full"
+    assert outcome.exit_code is ExitCode.FAIL
+
+
+def test_a_host_that_is_down_is_named_and_left_out(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.silent_hosts = {"web4", "db2"}
+    outcome = run(lab_site, tmp_path)
+    assert states(outcome)["reach"] == "failed"
+    assert states(outcome)["roles"] == "ok"
+    assert {"web4", "db2"}.isdisjoint(world.limit)
+    assert outcome.hosts["web4"].unreachable
+    assert outcome.exit_code is ExitCode.FAIL
+
+
+def test_without_a_simulator_vcenter_is_not_run_and_the_hosts_go_on(
+    lab_site: Site, world: World, tmp_path: Path
+) -> None:
+    world.vcenter_error = NotRunError("no simulator here")
+    outcome = run(lab_site, tmp_path)
+    assert states(outcome)["vcenter"] == "not-run"
+    assert len(world.limit) == 17
+    assert outcome.exit_code is ExitCode.NOT_RUN
+
+
+def test_a_broken_vcenter_stops_the_run(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.vcenter_error = XjopsError("wrong password")
+    outcome = run(lab_site, tmp_path)
+    assert states(outcome) == {"vcenter": "failed"}
+    assert outcome.exit_code is ExitCode.FAIL
+
+
+def test_a_tampered_bundle_reaches_no_host(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.bundle_error = XjopsError("apt/x.deb: changed")
+    outcome = run(lab_site, tmp_path)
+    assert states(outcome)["bundle"] == "failed"
+    assert world.limit == []
+    assert outcome.exit_code is ExitCode.FAIL
+
+
+def test_a_failed_role_is_a_failed_run(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.failing_roles = {"web5"}
+    outcome = run(lab_site, tmp_path)
+    assert outcome.parts[-1].state is State.FAILED
+    assert "web5" in outcome.parts[-1].detail
+    assert outcome.exit_code is ExitCode.FAIL
+
+
+def test_check_makes_no_machine(lab_site: Site, world: World, tmp_path: Path) -> None:
+    run(lab_site, tmp_path, check=True)
+    assert world.applied == 0
+
+
+def test_limit_takes_hosts_and_groups(lab_site: Site, world: World, tmp_path: Path) -> None:
+    run(lab_site, tmp_path, limit=("web2", "database_servers"))
+    assert sorted(world.limit) == ["db1", "db2", "web2"]
+
+
+def test_an_unknown_limit_is_a_usage_error(lab_site: Site) -> None:
+    with pytest.raises(UsageError, match="'web99' is neither a host nor a group"):
+        apply.chosen(lab_site, ["web99"])

@@ -1,8 +1,8 @@
 """Put a bundle together: packages, wheels, release, signed manifest.
 
 What is fetched stays in the cache, so an interrupted build goes on where it stopped. The bundle is laid
-out beside its place and takes it only when its manifest is signed and checked: nothing half-made is ever
-taken for complete.
+out beside its place and moves there only when its manifest is signed and checked: nothing half-made is
+ever taken for complete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from xjops.bundle import debian, release, repository, wheels
 from xjops.bundle.inputs import Sources
 from xjops.bundle.refusal import Bundle, verify
 from xjops.bundle.signing import Signer, ensure_key, home_of
-from xjops.bundle.verification import MANIFEST, files_below, sha256_of
+from xjops.bundle.verification import MANIFEST, SIGNATURE, files_below, sha256_of
 from xjops.core import paths
 from xjops.core.errors import ConfigurationError, XjopsError
 from xjops.core.locking import lock
@@ -59,7 +59,6 @@ def build(
     public_key = site.file(site.bundle.public_key_file)
     with lock(paths.cache() / "bundle.lock", what="build of a bundle", seconds=1800, mend="run it again"):
         inputs = sources.digest(fingerprint)
-        _recover(folder)
         standing = _standing(folder, public_key)
         if standing and standing.inputs == inputs and not refresh:
             return Built(standing, changed=False)
@@ -69,10 +68,11 @@ def build(
         staging.mkdir(parents=True)
         with Signer(home_of(site), fingerprint) as signer:
             _lay_out(staging, sources, signer, standing, refresh=refresh, progress=progress)
-            progress("manifest", "sign")
+            progress("bundle", "sign")
             _sign(staging, inputs, signer)
         verify(staging, public_key)
         _take_place(staging, folder)
+    progress("bundle", "done", str(folder))
     return Built(verify(folder, public_key), changed=True)
 
 
@@ -106,15 +106,18 @@ def _lay_out(
     cache = paths.cache()
     version = release.version_of(sources.app)
     wheel = release.build_wheel(sources.app, cache / "app-wheel", progress)
+    progress("application", "done", wheel.name)
     pinned = wheels.parse(sources.app_requirements)
     pinned.append(release.uv_requirement(sources.control_requirements))
     found = wheels.collect(pinned, cache / "wheels", progress)
     uv = found.pop("uv")
+    progress("wheels", "done", str(len(found)))
     wanted = debian.Wanted.load(sources.packages)
     lines = debian.machine_sources(wanted.release)
     apt = debian.Apt(cache / "apt", cache / "debs", wanted.architecture, lines)
     packages = debian.collect(apt, wanted, progress, refresh=refresh)
-    progress("bundle", "lay out", f"{len(packages)} packages, {len(found) + 1} wheels")
+    progress("Debian packages", "done", str(len(packages)))
+    progress("bundle", "lay out")
     placed = {f"wheels/{path.name}": path for path in (*found.values(), wheel)}
     placed |= {f"apt/{package.file}": cache / "debs" / package.cached for package in packages}
     _place(staging, placed, standing)
@@ -151,19 +154,20 @@ def _sign(staging: Path, inputs: str, signer: Signer) -> None:
 
 
 def _take_place(staging: Path, folder: Path) -> None:
-    """Replace `folder` by `staging`; interrupted in between, `_recover` puts the old one back."""
-    old = _old(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    staging.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    """Move the new files into `folder`, the manifest last, and remove `staging`.
 
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.old")
-
-
-def _recover(folder: Path) -> None:
-    if _old(folder).is_dir() and not folder.exists():
-        _old(folder).rename(folder)
+    File by file, for a server may be showing this very folder. Interrupted in between, the manifest
+    doesn't fit: the bundle is refused until the next build, which has everything in the cache.
+    """
+    new = files_below(staging)
+    folder.mkdir(exist_ok=True)
+    for name, path in files_below(folder).items():
+        if name not in new:
+            path.unlink()
+    for where, _, _ in os.walk(folder, topdown=False):
+        if where != str(folder) and not any(Path(where).iterdir()):
+            Path(where).rmdir()
+    for name in sorted(new, key=lambda name: (name == MANIFEST, name == SIGNATURE, name)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(new[name], folder / name)
+    shutil.rmtree(staging)

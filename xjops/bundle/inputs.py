@@ -55,5 +55,5 @@ def _tree(folder: Path) -> list[Path]:
     found = []
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in MADE and not name.startswith("."))
-        found += [Path(where) / name for name in sorted(names) if not name.endswith(".pyc")]
+        found += [Path(where) / name for name in sorted(names) if not name.endswith((".pyc", ".mo"))]
     return found

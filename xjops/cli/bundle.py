@@ -35,12 +35,14 @@ def build(site_name: str, output: Path | None, refresh: bool, output_format: str
     """
     from xjops.bundle.build import build as build_bundle
     from xjops.bundle.build import default_folder
+    from xjops.cli.board import Board
     from xjops.site import Site
 
     started = time.monotonic()
     site = Site.load(site_name)
     folder = (output or default_folder()).absolute()
-    built = build_bundle(site, folder, refresh=refresh, progress=_progress)
+    with Board() as board:
+        built = build_bundle(site, folder, refresh=refresh, progress=board)
     figures = _figures(built.bundle) | {
         "changed": built.changed,
         "seconds": round(time.monotonic() - started, 1),
@@ -100,8 +102,3 @@ def _figures(found: Any) -> dict[str, Any]:
         "packages": sum(name.endswith(".deb") for name in found.files),
         "wheels": sum(name.endswith(".whl") for name in found.files),
     }
-
-
-def _progress(subject: str, stage: str, detail: str = "") -> None:
-    """One line on standard error for every step."""
-    click.echo(f"  {subject}: {stage}{f': {detail}' if detail else ''}", err=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.xjops.bundle.conftest import Key, source_lines
+from xjops.bundle import BundleError, debian, verify
 from xjops.bundle import build as building
-from xjops.bundle import debian, verify
 from xjops.bundle.build import Built, build
 from xjops.bundle.inputs import Sources
 from xjops.bundle.verification import MANIFEST
@@ -111,7 +111,7 @@ def test_interrupted_at_any_step_it_is_never_half_there(run: Build, tmp_path: Pa
         def stop(subject: str, stage: str, detail: str = "") -> None:
             nonlocal left
             left -= 1
-            if left < 0:
+            if left < 0 and (subject, stage) != ("bundle", "done"):
                 raise KeyboardInterrupt
 
         try:
@@ -130,7 +130,7 @@ def test_interrupted_rebuild_keeps_the_old_bundle(run: Build, sources: Sources, 
     (sources.app / "shop/__init__.py").write_text("NAME = 'new'\n")
 
     def stop(subject: str, stage: str, detail: str = "") -> None:
-        if subject == "manifest":
+        if stage == "sign":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -139,11 +139,41 @@ def test_interrupted_rebuild_keeps_the_old_bundle(run: Build, sources: Sources, 
     assert run().changed
 
 
-def test_interrupted_while_taking_its_place_the_old_one_comes_back(run: Build, tmp_path: Path) -> None:
-    bundle = run().bundle
-    bundle.folder.rename(tmp_path / "bundle.old")
-    assert run() == Built(bundle, changed=False)
-    assert not (tmp_path / "bundle.old").exists()
+def test_interrupted_while_taking_its_place_it_is_refused_then_built(
+    run: Build, sources: Sources, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run().bundle.folder
+    (sources.app / "shop/__init__.py").write_text("NAME = 'new'\n")
+    move, left = shutil.move, 9
+
+    def stop(source: Path, target: Path) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise KeyboardInterrupt
+        move(source, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "move", stop)
+        run()
+    with pytest.raises(BundleError, match=r": changed.* more"):
+        verify(folder, site.file(site.bundle.public_key_file))
+    assert run().changed
+    assert not folder.with_name("bundle.partial").exists()
+
+
+def test_new_bundle_takes_the_place_of_a_spoilt_one(run: Build, tmp_path: Path) -> None:
+    """Whatever became of the old folder; its inode stays, for a server may be showing it."""
+    folder = run().bundle.folder
+    inode = folder.stat().st_ino
+    shutil.rmtree(folder / "wheels")
+    (folder / "wheels").symlink_to(tmp_path)
+    (folder / "tools/uv").unlink()
+    (folder / "tools/uv/deep/er").mkdir(parents=True)
+    (folder / "tools/uv/deep/file").write_text("x")
+    (folder / "extra").write_text("x")
+    assert run().changed
+    assert folder.stat().st_ino == inode
 
 
 def test_failed_build_keeps_the_old_bundle(run: Build, sources: Sources, site: Site) -> None:

@@ -51,7 +51,7 @@ def test_same_sources_give_the_same_wheel(sources: Sources, tmp_path: Path) -> N
 
 def test_assets_are_built_first(sources: Sources, tmp_path: Path) -> None:
     (sources.app / "assets").mkdir()
-    (sources.app / "assets/build.sh").write_text("echo made > shop/made.css\n")
+    (sources.app / "assets/build").write_text("open('shop/made.css', 'w').write('made')\n")
     wheel = release.build_wheel(sources.app, tmp_path / "out")
     listed = subprocess.run(
         [sys.executable, "-m", "zipfile", "-l", wheel], check=True, capture_output=True, text=True, timeout=30
@@ -61,7 +61,7 @@ def test_assets_are_built_first(sources: Sources, tmp_path: Path) -> None:
 
 def test_failing_assets_stop_the_build(sources: Sources, tmp_path: Path) -> None:
     (sources.app / "assets").mkdir()
-    (sources.app / "assets/build.sh").write_text("echo no node here >&2; exit 3\n")
+    (sources.app / "assets/build").write_text("import sys; sys.exit('no node here')\n")
     with pytest.raises(XjopsError, match="no node here"):
         release.build_wheel(sources.app, tmp_path / "out")
 

@@ -33,3 +33,14 @@ def format_option(*formats: str) -> Callable[[F], F]:
 def yes_option(function: F) -> F:
     """``--yes``: do not ask."""
     return click.option("--yes", "-y", is_flag=True, help="Do not ask before changing anything.")(function)
+
+
+def fail_on_option(function: F) -> F:
+    """``--fail-on``: the mildest state that ends in an exit code other than 0."""
+    return click.option(
+        "--fail-on",
+        type=click.Choice(["warn", "not-run", "fail"]),
+        default="warn",
+        show_default=True,
+        help="The mildest state that makes the exit code non-zero.",
+    )(function)

@@ -125,7 +125,7 @@ def _kept(need: Server, have: Server) -> Iterator[Note]:
             yield Note(
                 subject=have.name,
                 title=have.title,
-                text=f"keeps its {name} of {now}{unit}: {then}{unit} are required, nothing is shrunk",
+                text=f"{name} {now}{unit} stays: {then}{unit} required, nothing is shrunk",
             )
 
 
@@ -231,7 +231,7 @@ def _access(existing: Register, required: Register) -> Iterator[Item]:
                 subject=name,
                 property=key,
                 exists="none",
-                required=f"one {name} for the balancer",
+                required="one for the balancer",
                 action="provide",
             )
 

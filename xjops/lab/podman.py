@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import json
 import resource
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from xjops.core import paths
 from xjops.core.errors import XjopsError
 from xjops.core.process import run
+from xjops.core.waiting import wait_for
 
 # capability numbers of linux/capability.h
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23,
@@ -130,6 +133,24 @@ def start(name: str, create: Sequence[str | Path]) -> str:
         podman("rm", "--force", "--time", "2", name)
     podman("run", "--detach", "--name", name, *create)
     return "created"
+
+
+def wait_ssh(name: str, address: IPv4Address, seconds: float = 60) -> None:
+    """Wait until SSH answers at `address`, that is, until systemd in the container `name` has booted."""
+    wait_for(
+        lambda: _banner(address) or None,
+        what=f"SSH of {name} at {address}",
+        seconds=seconds,
+        mend=f"podman logs {name}; podman exec {name} systemctl --failed",
+    )
+
+
+def _banner(address: IPv4Address) -> bool:
+    try:
+        with socket.create_connection((str(address), 22), timeout=2) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def remove(names: Sequence[str]) -> None:

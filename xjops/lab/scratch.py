@@ -20,10 +20,9 @@ from pathlib import Path
 
 from xjops.core import paths
 from xjops.core.errors import ConfigurationError, UsageError
-from xjops.core.waiting import wait_for
 from xjops.lab import guest, image, keys, network
 from xjops.lab.guest import File, Guest
-from xjops.lab.podman import containers, podman, remove, start, succeeds
+from xjops.lab.podman import containers, podman, remove, start, wait_ssh
 
 NETWORK = "xj-scratch"
 SUBNET = IPv4Network("10.58.27.0/24")
@@ -181,7 +180,7 @@ def create(name: str, hosts: Sequence[str], *, bundle: Path, public_key: Path, s
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(partial(_start, image_name=image_name, folder=folder), guests[1:]))
     for item, _ in made:
-        wait_running(item.container)
+        wait_ssh(item.container, item.addresses[NETWORK], START_SECONDS)
     key = str(folder / "id_ed25519")
     return ScratchSet(
         name=name,
@@ -197,16 +196,6 @@ def create(name: str, hosts: Sequence[str], *, bundle: Path, public_key: Path, s
 def _start(item: Guest, image_name: str, folder: Path) -> None:
     seed = guest.write_seed(folder / "hosts" / item.name / "seed.tar", item.files)
     start(item.container, guest.run_words(item, image_name, seed))
-
-
-def wait_running(container: str) -> None:
-    """Wait until systemd in `container` has finished booting and SSH answers to it."""
-    wait_for(
-        lambda: succeeds("exec", container, "systemctl", "is-active", "--quiet", "ssh.service") or None,
-        what=f"{container} (systemd and ssh.service)",
-        seconds=START_SECONDS,
-        mend=f"podman logs {container}",
-    )
 
 
 def sets() -> dict[str, list[str]]:

@@ -11,7 +11,10 @@ import click
 from xjops.cli.options import format_option, site_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from xjops.checks.engine import Report
+    from xjops.checks.result import Result, Status
 
 STYLES = {
     "pass": "green",
@@ -110,20 +113,33 @@ def show_table(one: Report, details: bool) -> None:
     table = Table(box=None, header_style="bold", padding=(0, 1), expand=console.is_terminal)
     table.add_column("#", justify="right", style="dim")
     table.add_column("status", no_wrap=True)
-    table.add_column("item, check", ratio=3)
-    table.add_column("seen", ratio=4)
+    table.add_column("item, check", ratio=3, overflow="fold")
+    table.add_column("seen", ratio=4, overflow="fold")
     for number, item in enumerate(one.items, 1):
         style = STYLES[item.status]
         table.add_row(str(number), Text(item.status, style), Text(item.item.text, "bold"), "")
-        for result in item.results:
-            if details or result.status is not Status.PASS:
-                seen = Text(result.value)
-                if result.message:
-                    seen.append(f"\n{result.message}", "dim")
-                status = Text(f" {result.status}", STYLES[result.status])
-                table.add_row("", status, Text(f"{result.check} {result.subject}"), seen)
+        for check, subjects, status, value, message in _groups(item.results, details):
+            seen = Text(value)
+            if message:
+                seen.append(f"\n→ {message}", "dim")
+            table.add_row("", Text(f" {status}", STYLES[status]), Text(f"{check} {subjects}"), seen)
     console.print(Text(f"\n{one.profile.title}", "bold"), Text(f"{one.title}（{one.site}）", "dim"))
     console.print(table)
     found = {Status(name): count for name, count in counts(one).items() if count}
     line = Text("  ").join(Text(f"{count} {status}", STYLES[status]) for status, count in found.items())
     console.print(Text("→ ", "bold") + line)
+
+
+def _groups(results: Iterable[Result], details: bool) -> list[tuple[str, str, Status, str, str]]:
+    """Results that say the same of several subjects as one row; what passed only with `details`."""
+    from xjops.checks.result import Status
+
+    subjects: dict[tuple[str, Status, str, str], list[str]] = {}
+    for result in results:
+        if details or result.status is not Status.PASS:
+            key = (result.check, result.status, result.value, result.message)
+            subjects.setdefault(key, []).append(result.subject)
+    return [
+        (check, ", ".join(names), status, value, message)
+        for (check, status, value, message), names in subjects.items()
+    ]

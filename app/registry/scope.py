@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from registry.accounts.models import User
 
+DEEPEST = 18  # digits in a county's path
+
 Rows = TypeVar("Rows", bound="QuerySet[Any]")
 
 
@@ -24,6 +26,8 @@ def subtree(path: str, field: str = "region_path") -> Q:
     """The condition "at `path` or below" on the path column `field`; the empty path is the whole country."""
     if not path:
         return Q()
+    if len(path) == DEEPEST:  # a county has nothing below it: equality lets composite indexes do more
+        return Q(**{field: path})
     return Q(**{f"{field}__gte": path, f"{field}__lt": path_end(path)})
 
 

@@ -97,6 +97,7 @@ INSTALLED_APPS = [
     "registry.students",
     "registry.statistics",
     "registry.imports",
+    "registry.sample",
     "registry.health",
     "registry.jobs",
 ]
@@ -104,6 +105,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "registry.web.middleware.ContentSecurityPolicyMiddleware",
+    "registry.web.middleware.HtmxRedirectMiddleware",
     "registry.health.middleware.HealthMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -171,7 +173,10 @@ LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "accounts:login"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
+        "OPTIONS": {"user_attributes": ("username", "display_name")},
+    },
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
         "OPTIONS": {"min_length": 10},
@@ -179,7 +184,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-LOGIN_FAILURES_ALLOWED = 8  # per account and per address within the window below
+LOGIN_FAILURES_PER_ACCOUNT = 8  # within the window below
+LOGIN_FAILURES_PER_ADDRESS = 60  # many schools sit behind one address
 LOGIN_FAILURES_WINDOW_MINUTES = 15
 
 SESSION_COOKIE_AGE = 8 * 3600

@@ -20,14 +20,11 @@ class PasswordChangeMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponse | None:
-        """Redirect before the view runs; htmx gets a header, because it would follow a redirect inside."""
+        """Redirect before the view runs."""
         user = request.user
         if not user.is_authenticated or not user.must_change_password:
             return None
         match = request.resolver_match
         if match is not None and match.view_name in ALLOWED:
             return None
-        response = redirect("accounts:password_change")
-        if getattr(request, "htmx", False):
-            response = HttpResponse(status=204, headers={"HX-Redirect": response.url})
-        return response
+        return redirect("accounts:password_change")

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from registry.orgs.models import School
 from registry.regions.models import Level, Region
+from registry.scope import subtree
 
 
 class Kind(models.TextChoices):
@@ -125,6 +126,23 @@ class Action(models.TextChoices):
     REVEAL = "reveal", _("查看敏感信息")
 
 
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    """Look-ups on the audit log."""
+
+    def visible_to(self, user: User) -> AuditEntryQuerySet:
+        """Entries of accounts in the user's subtree; those under unknown names are the ministry's alone."""
+        if not user.is_authenticated:
+            return self.none()
+        if user.school_id is not None:
+            return self.filter(user__school=user.school_id)
+        if not user.region.path:
+            return self
+        inside = subtree(user.region.path, "user__region__path") | subtree(
+            user.region.path, "user__school__region_path"
+        )
+        return self.filter(inside)
+
+
 class AuditEntry(models.Model):
     """One line of the audit log; written once, never changed by the application."""
 
@@ -138,6 +156,8 @@ class AuditEntry(models.Model):
     target = models.CharField(_("对象"), max_length=60, blank=True)
     detail = models.CharField(_("说明"), max_length=200, blank=True)
     node = models.CharField(_("节点"), max_length=64, blank=True)
+
+    objects = AuditEntryQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("审计日志")

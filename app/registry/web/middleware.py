@@ -32,3 +32,19 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
+
+
+class HtmxRedirectMiddleware:
+    """Turns redirects of htmx requests into a navigation of the whole page.
+
+    htmx would follow them inside and put, say, the login page of an ended session into a table.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code in {301, 302, 303} and request.headers.get("HX-Request") == "true":
+            return HttpResponse(status=204, headers={"HX-Redirect": response.headers["Location"]})
+        return response

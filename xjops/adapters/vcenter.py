@@ -115,8 +115,8 @@ class VCenter:
             httpConnectionTimeout=REQUEST_SECONDS,
             connectionPoolTimeout=IDLE_SECONDS,
         )
-        self._stub = _Stub(soap, self)
-        self.content = vim.ServiceInstance("ServiceInstance", self._stub).RetrieveContent()
+        self.stub = _Stub(soap, self)
+        self.content = vim.ServiceInstance("ServiceInstance", self.stub).RetrieveContent()
         self._check_version()
         self._login()
 
@@ -243,7 +243,7 @@ class VCenter:
         """Log out; a session that can't be reached any more ends by itself."""
         with suppress(XjopsError):
             self.content.sessionManager.Logout()
-        self._stub.drop()
+        self.stub.drop()
 
 
 Found = dict[Any, dict[str, Any]]

@@ -7,7 +7,7 @@ matter), so a look costs the same with 11 VMs as with a thousand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyVmomi import vim
@@ -32,6 +32,7 @@ from xjops.site.model import Site
 _GB = 1024**3
 _POWER = {"poweredOn": Power.ON, "poweredOff": Power.OFF, "suspended": Power.SUSPENDED}
 _SUMMARY = ("name", "parent", "config.template", "config.annotation", "runtime.powerState", "guest.ipAddress")
+_RUNNING = ("runtime.powerState", "guest.net", "guest.ipAddress", "config.tools.pendingCustomization")
 _DETAILS = (
     "name",
     "parent",
@@ -42,13 +43,10 @@ _DETAILS = (
     "config.hardware.device",
     "config.cpuHotAddEnabled",
     "config.memoryHotAddEnabled",
-    "config.tools.pendingCustomization",
     "config.extraConfig",
-    "runtime.powerState",
-    "guest.net",
-    "guest.ipAddress",
     "snapshot",
     "network",
+    *_RUNNING,
 )
 _EVERYTHING = (
     (vim.ClusterComputeResource, ("name", "resourcePool", "host", "network", "datastore", "configurationEx")),
@@ -264,6 +262,27 @@ def read_machines(session: VCenter, place: Place, machines: Iterable[Any]) -> di
     }
 
 
+def refresh_machines(session: VCenter, machines: Mapping[Any, Machine]) -> dict[str, Machine]:
+    """Like `read_machines`, for machines whose size and marks are known: reads only how they run.
+
+    Devices and extra configuration are nine tenths of what a full read costs.
+    """
+    found = session.retrieve([(vim.VirtualMachine, _RUNNING)], machines)
+    return {
+        item._GetMoId(): replace(machine, **_running(found[item]))
+        for item, machine in machines.items()
+        if "runtime.powerState" in found.get(item, {})
+    }
+
+
+def _running(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "power": _POWER[str(values.get("runtime.powerState") or "poweredOff")],
+        "addresses": addresses_of(values),
+        "pending_customization": bool(values.get("config.tools.pendingCustomization")),
+    }
+
+
 def _path(place: Place, values: Mapping[str, Any]) -> str:
     return f"{place.paths.get(values.get('parent'), '…')}/{values.get('name')}"
 
@@ -282,7 +301,6 @@ def _machine(place: Place, identifier: str, values: Mapping[str, Any]) -> Machin
         in_folder=values.get("parent") == place.folder,
         template=bool(values.get("config.template")),
         made="config.hardware.numCPU" in values,
-        power=_POWER[str(values.get("runtime.powerState") or "poweredOff")],
         size=Size(
             int(values.get("config.hardware.numCPU") or 0),
             int(values.get("config.hardware.memoryMB") or 0),
@@ -295,13 +313,12 @@ def _machine(place: Place, identifier: str, values: Mapping[str, Any]) -> Machin
         networks=tuple(place.names.get(item, "?") for item in values.get("network") or ()),
         cards=sum(isinstance(item, vim.vm.device.VirtualEthernetCard) for item in devices),
         datastore=_store_of(disk),
-        addresses=addresses_of(values),
         annotation=annotation,
         site=site,
         role=role,
         stage=Stage(stage) if stage in set(Stage) else None,
-        pending_customization=bool(values.get("config.tools.pendingCustomization")),
         host_key=extra.get(HOST_KEY),
+        **_running(values),
     )
 
 

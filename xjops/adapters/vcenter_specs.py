@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -119,6 +120,7 @@ def _disk(devices: list[Any], wanted_gb: int) -> list[Any]:
     wanted_kb = wanted_gb * 1024**2
     if disk is None or disk.capacityInKB >= wanted_kb:
         return []
+    disk = copy.copy(disk)  # the devices may serve for the next machine as well
     disk.capacityInKB = wanted_kb
     disk.capacityInBytes = wanted_kb * 1024
     return [_edit(disk)]
@@ -128,6 +130,7 @@ def _network(backing: Any, devices: list[Any]) -> list[Any]:
     card = next((item for item in devices if isinstance(item, vim.vm.device.VirtualEthernetCard)), None)
     if card is None:
         return []
+    card = copy.copy(card)
     card.backing = backing
     card.connectable = vim.vm.device.VirtualDevice.ConnectInfo(
         startConnected=True, allowGuestControl=True, connected=False

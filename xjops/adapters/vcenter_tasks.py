@@ -19,7 +19,7 @@ from pyVmomi import vim, vmodl
 
 from xjops.adapters import vcenter_specs as specs
 from xjops.adapters.vcenter import FaultError, VCenter, explain
-from xjops.adapters.vcenter_inventory import Place, addresses_of, read_machines
+from xjops.adapters.vcenter_inventory import Place, addresses_of, read_machines, refresh_machines
 from xjops.adapters.vcenter_model import Machine, Size
 
 _TASK = ("info.state", "info.progress", "info.error", "info.result")
@@ -82,7 +82,7 @@ class Works:
         return specs.card_backing(self.place.network, self.place.names[self.place.network])
 
     def _machine(self, identifier: str) -> Any:
-        return vim.VirtualMachine(identifier, self.place.template._stub)
+        return vim.VirtualMachine(identifier, self.session.stub)
 
     def _devices(self, machine: Any) -> Any:
         found = self.session.retrieve([(vim.VirtualMachine, ("config.hardware.device",))], [machine])
@@ -122,6 +122,10 @@ class Works:
         """Machines as they are now, by id."""
         return read_machines(self.session, self.place, [self._machine(item) for item in machines])
 
+    def refresh(self, machines: Iterable[Machine]) -> dict[str, Machine]:
+        """How known machines run now, by id: power, addresses, pending customization."""
+        return refresh_machines(self.session, {self._machine(item.id): item for item in machines})
+
     def running_clones(self) -> list[str]:
         """Clones of the template under way, such as those of a run that was killed."""
         found = self.session.retrieve([(vim.VirtualMachine, ("recentTask",))], [self.place.template])
@@ -150,46 +154,28 @@ class Works:
 class Watch:
     """One wait for any number of tasks and machines; survives an expired session.
 
-    Every answer is the whole state of what changed, so that nothing is lost when filters have to be
-    made anew after a log-in.
+    A collector of its own with one filter over all that is still waited for, made anew when something is
+    added: an answer then tells how everything stands, so nothing is lost with an old session, and the
+    server keeps no filters of tasks that have ended.
     """
 
     def __init__(self, session: VCenter) -> None:
         self.session = session
         self._seen: dict[Any, dict[str, Any]] = {}
+        self._collector: Any = None
         self._version = ""
         self._logins = session.logins
 
     def add(self, tasks: Iterable[str] = (), machines: Iterable[str] = ()) -> None:
         """Watch these from now on; the next `news` tells how they stand."""
-        stub = self.session.content._stub
-        items = [
-            *(vim.Task(item, stub) for item in tasks),
-            *(vim.VirtualMachine(item, stub) for item in machines),
-        ]
-        if items:
-            self._seen.update({item: {} for item in items})
-            self._filter(items)
+        stub = self.session.stub
+        self._seen.update({vim.Task(item, stub): {} for item in tasks})
+        self._seen.update({vim.VirtualMachine(item, stub): {} for item in machines})
+        self._drop()
 
     def forget(self, identifier: str) -> None:
         """Hear no more of a task or machine."""
         self._seen = {item: seen for item, seen in self._seen.items() if item._GetMoId() != identifier}
-
-    def _filter(self, items: list[Any]) -> None:
-        query = vmodl.query.PropertyCollector
-        properties = [
-            query.PropertySpec(type=kind, all=False, pathSet=list(paths))
-            for kind, paths in ((vim.Task, _TASK), (vim.VirtualMachine, _MACHINE))
-            if any(isinstance(item, kind) for item in items)
-        ]
-        spec = query.FilterSpec(
-            objectSet=[query.ObjectSpec(obj=item, skip=False) for item in items],
-            propSet=properties,
-            reportMissingObjectsInResults=True,
-        )
-        self.session.content.propertyCollector.CreateFilter(spec, False)
-        # an empty version asks for the present state of everything watched, at once
-        self._version = ""
 
     def news(self, seconds: float) -> list[TaskNews | MachineNews]:
         """What has changed; waits up to `seconds` (whole ones, at least 1), then returns what there is.
@@ -197,31 +183,52 @@ class Watch:
         Raises `UnreachableError` when vCenter doesn't answer.
         """
         if self.session.logins != self._logins:
-            self._renew()
+            self._drop()
+        if self._collector is None:
+            self._make()
         wait = max(1, min(_POLL_SECONDS, math.floor(seconds)))
-        collector = self.session.content.propertyCollector
         try:
-            update = collector.WaitForUpdatesEx(
+            update = self._collector.WaitForUpdatesEx(
                 self._version, vmodl.query.PropertyCollector.WaitOptions(maxWaitSeconds=wait)
             )
         except FaultError as error:
-            if not isinstance(error.fault, vmodl.query.InvalidCollectorVersion):
+            lost = (vmodl.query.InvalidCollectorVersion, vmodl.fault.ManagedObjectNotFound)
+            if not isinstance(error.fault, lost):
                 raise
-            self._renew()
-            return []
-        if self.session.logins != self._logins:
-            self._renew()
+            self._drop()  # the collector died with the old session
             return []
         if update is None:
             return []
         self._version = update.version
         return self._take(update)
 
-    def _renew(self) -> None:
-        """Filters died with the old session: make them again."""
+    def close(self) -> None:
+        """Have the server forget what is watched."""
+        self._seen = {}
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._collector is not None and self.session.logins == self._logins:
+            with suppress(FaultError):
+                self._collector.DestroyPropertyCollector()
+        self._collector = None
+
+    def _make(self) -> None:
+        query = vmodl.query.PropertyCollector
         self._logins = self.session.logins
-        if self._seen:
-            self._filter(list(self._seen))
+        self._collector = self.session.content.propertyCollector.CreatePropertyCollector()
+        self._version = ""
+        properties = [
+            query.PropertySpec(type=kind, all=False, pathSet=list(paths))
+            for kind, paths in ((vim.Task, _TASK), (vim.VirtualMachine, _MACHINE))
+            if any(isinstance(item, kind) for item in self._seen)
+        ]
+        spec = query.FilterSpec(
+            objectSet=[query.ObjectSpec(obj=item, skip=False) for item in self._seen],
+            propSet=properties,
+            reportMissingObjectsInResults=True,
+        )
+        self._collector.CreateFilter(spec, False)
 
     def _take(self, update: Any) -> list[TaskNews | MachineNews]:
         touched: dict[Any, bool] = {}

@@ -72,7 +72,7 @@ def _problem(
         return Problem(
             key, place, "unknown key", similar(str(loc[-1]), known) or f"remove it; known: {', '.join(known)}"
         )
-    example = _example(str(loc[-1]) if loc else "", info)
+    example = _example(str(loc[-1]), info) if loc else f"{', '.join(model.model_fields)} below it"
     if kind == "missing" or value is None:
         return Problem(key, place, "missing value", f"add {example}")
     if kind in ("too_short", "string_too_short"):

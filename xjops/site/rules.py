@@ -49,6 +49,7 @@ def check(draft: Draft) -> list[Problem]:
         address_rules,
         pool_rules,
         database_rules,
+        member_rules,
         balancer_rules,
         storage_rules,
     )
@@ -58,7 +59,7 @@ def check(draft: Draft) -> list[Problem]:
 def group_rules(draft: Draft) -> Iterator[Problem]:
     """Each host is one kind of machine and has a role."""
     for host, names in draft.groups_of.items():
-        machines = [name for name in names if name in groups.MACHINES]
+        machines = [name for name in groups.MACHINES if name in names]
         if len(machines) != 1:
             what = f"is in {' and '.join(machines)}" if machines else "is in neither"
             kinds = " or ".join(groups.MACHINES)

@@ -37,13 +37,13 @@ class Structure:
             )
 
     def _problem(self, loc: Loc, what: str, mend: str) -> Problem:
-        return Problem(spell(loc), self.places.at(loc), what, mend)
+        return Problem(spell(tuple(map(str, loc))), self.places.at(loc), what, mend)
 
     def _groups(self, data: Mapping[Any, Any], around: Loc) -> Iterator[Problem]:
         for name, content in data.items():
             loc = (*around, name)
             if not isinstance(name, str):
-                yield self._problem((*around, str(name)), "a group's name is text", "put it in quotes")
+                yield self._problem(loc, "a group's name is text", "put it in quotes")
                 continue
             self.groups.setdefault(name, self.places.at(loc))
             guess = similar(name, groups.KNOWN) if name not in groups.KNOWN else ""
@@ -56,7 +56,7 @@ class Structure:
 
     def _sections(self, content: Mapping[Any, Any], loc: Loc) -> Iterator[Problem]:
         for key, inner in content.items():
-            here = (*loc, str(key))
+            here = (*loc, key)
             if key not in SECTIONS:
                 guess = similar(str(key), SECTIONS) or "a group has hosts:, children: and vars: only"
                 yield self._problem(here, "unknown key in a group", guess)
@@ -71,7 +71,7 @@ class Structure:
         for name, values in hosts.items():
             here = (*loc, name)
             if not isinstance(name, str):
-                yield self._problem((*loc, str(name)), "a host's name is text", "put it in quotes")
+                yield self._problem(here, "a host's name is text", "put it in quotes")
                 continue
             if values is not None and not isinstance(values, Mapping):
                 yield self._problem(

@@ -83,6 +83,14 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         code = ExitCode.USAGE
+    except Exception as error:
+        if debug:
+            raise
+        mend = f"xjops --debug {' '.join(words)}, and report it"
+        report(
+            XjopsError(f"internal error: {type(error).__name__}: {' '.join(str(error).split())}", mend=mend)
+        )
+        code = ExitCode.FAIL
     sys.exit(int(code) if isinstance(code, int) else 0)
 
 

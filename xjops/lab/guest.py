@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -73,6 +74,7 @@ def write_seed(target: Path, files: Sequence[File]) -> Path:
         archive.addfile(home)
         for item in files:
             entry = tarfile.TarInfo(item.path)
+            entry.mtime = int(time.time())
             entry.size, entry.mode, entry.uid, entry.gid = (
                 len(item.content),
                 item.mode,

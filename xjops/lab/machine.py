@@ -6,7 +6,6 @@ import os
 import shutil
 from pathlib import Path
 
-from xjops.core import paths
 from xjops.core.errors import ConfigurationError, ExitCode
 
 MEMORY_GB = 7.0  # a machine sold as 8 GB shows a little less
@@ -25,6 +24,11 @@ HELPER_FOLDERS = (
     "/usr/local/lib/podman",
     "/usr/local/libexec/podman",
 )
+
+
+# Every systemd takes about five inotify instances, and all hosts' root is one user to the kernel: its
+# default of 128 ends at the 25th host, whose systemd then never gets to the end of its boot.
+LIMITS = {"fs/inotify/max_user_instances": 2048, "fs/inotify/max_user_watches": 262144}
 
 
 class MachineError(ConfigurationError):
@@ -88,8 +92,23 @@ def lacks(
     return found + _resources(memory, storage)
 
 
-def require(*, need_image: bool = True) -> None:
-    """Raise `MachineError` naming everything that is missing."""
-    if found := lacks(need_image=need_image):
+def require(*, need_image: bool = True, kernel: Path = Path("/proc/sys")) -> None:
+    """Raise `MachineError` naming everything that is missing; then raise the kernel's limits as needed.
+
+    The limits are raised until the next boot only, and never lowered.
+    """
+    if found := lacks(need_image=need_image) or _raise_limits(kernel):
         raise MachineError("", problems=tuple(found))
-    paths.cache()
+
+
+def _raise_limits(kernel: Path) -> list[str]:
+    refused = []
+    for name, wanted in LIMITS.items():
+        file = kernel / name
+        try:
+            if int(file.read_text()) < wanted:
+                file.write_text(f"{wanted}\n")
+        except (OSError, ValueError) as error:
+            key = name.replace("/", ".")
+            refused.append(f"{key} can't be raised to {wanted} ({error}) → sysctl -w {key}={wanted}")
+    return refused

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from xjops.core import paths
-from xjops.core.errors import NotRunError, UsageError
+from xjops.core.errors import DeadlineError, NotRunError, UsageError
 from xjops.core.locking import lock
 from xjops.core.progress import Progress
 from xjops.lab import agent, credentials, daemon, disk, hosts, image, machine, network, podman, simulator
@@ -21,6 +21,7 @@ from xjops.lab.vault import require_lab
 from xjops.site import Host, Site
 
 STARTS_AT_ONCE = 4
+HANG_SECONDS = 15.0
 BUSY_SECONDS = 1800.0  # another `lab up` may be building the base image
 
 
@@ -103,18 +104,27 @@ def _machines(
     if vcenter.result():
         daemon.terminate(site.name)
         return _start(site, site.virtual_machines, hosts.VIRTUAL, image_name, (), progress)
-    changed = []
     known = agent.recall(site.name).machines
-    for host in site.virtual_machines:
-        item = present.get(host.name)
-        was_on = host.name in known and known[host.name].on and host.name not in again
-        if was_on and item is not None and not item.running:
-            podman.start(item.name, ())
-            progress(host.name, "started", str(host.address))
-            changed.append(host.name)
+    asleep = [
+        host
+        for host in site.virtual_machines
+        if host.name in present and not present[host.name].running and host.name not in again
+        and host.name in known and known[host.name].on
+    ]  # fmt: skip
+    wake = partial(_wake, site, progress=progress)
+    with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
+        list(pool.map(wake, asleep))
     if daemon.ensure(site.name):
         progress("agent", "started", "makes powered-on virtual machines hosts")
-    return changed
+    return [host.name for host in asleep]
+
+
+def _wake(site: Site, host: Host, *, progress: Progress) -> None:
+    """Start the container of a machine that was on when it went down (`lab down`, a crash)."""
+    began = time.monotonic()
+    podman.start(hosts.container_name(site.name, host.name), ())
+    podman.wait_ssh(hosts.container_name(site.name, host.name), host.address)
+    progress(host.name, "started", f"{host.address} ({_seconds(began)})")
 
 
 def _start(
@@ -135,9 +145,26 @@ def _start(
     start = partial(_start_one, site, kind=kind, image_name=image_name, progress=progress)
     with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
         list(pool.map(start, asleep))
-    for host in chosen:
+    stuck = [host for host in chosen if host not in asleep and not _answers(site, host)]
+    for host in stuck:
+        # it never got to the end of its boot (the machine had too little of something): once more
+        progress(host.name, "restarted", "it hung while booting")
+        podman.podman("restart", "--time", "2", hosts.container_name(site.name, host.name))
         podman.wait_ssh(hosts.container_name(site.name, host.name), host.address)
-    return [host.name for host in asleep]
+    return [host.name for host in (*asleep, *stuck)]
+
+
+def _answers(site: Site, host: Host) -> bool:
+    """Whether a running host's SSH answers; False for one whose systemd hangs. Else `DeadlineError`."""
+    name = hosts.container_name(site.name, host.name)
+    try:
+        podman.wait_ssh(name, host.address, HANG_SECONDS)
+    except DeadlineError:
+        state = podman.podman("exec", name, "systemctl", "is-system-running", check=False, seconds=20)
+        if state not in ("starting", "initializing", ""):
+            raise
+        return False
+    return True
 
 
 def _start_one(site: Site, host: Host, *, kind: str, image_name: str, progress: Progress) -> None:

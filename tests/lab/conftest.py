@@ -1,0 +1,75 @@
+"""The one lab that all tests share: a copy of the user's with its own site name, subnets, port and state.
+
+`base_lab` is fresh hosts (`xjops lab up`, `xjops vm apply`), `province` the whole (`xjops up`). Both are made
+once a session. With XJOPS_TEST_LAB_KEEP=1 the lab stays up and the next session finds it as it was left.
+XJOPS_TEST_STUDENTS (2000) is the size of the sample province. What is cached (base image, bundle,
+simulator) is shared with the user's lab.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from xjops.core import paths
+from xjops.lab import machine
+from xjops.lab.copy import TEST_SITE, copy_site
+from xjops.site import Site
+
+XJOPS = Path(sys.executable).with_name("xjops")
+KEEP = os.environ.get("XJOPS_TEST_LAB_KEEP") == "1"
+FOLDER = Path("~/.local/state/xjops-test").expanduser()
+UP_SECONDS = 1500.0
+
+
+def run(*words: str, seconds: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
+    """An xjops command as a user types it; the test fails with its last lines unless it exits with 0."""
+    done = subprocess.run(
+        [XJOPS, *words], capture_output=True, text=True, timeout=seconds, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.fail(f"xjops {' '.join(words)} → {done.returncode}\n{(done.stdout + done.stderr)[-4000:]}")
+    return done
+
+
+@pytest.fixture(scope="session")
+def lab_site() -> Iterator[Site]:
+    """The test lab's site; nothing is started yet. Removed at the end of the session unless kept."""
+    lacks = machine.lacks(need_image=False)
+    if lacks:
+        # CI must run these; a machine that can't (no root) says so instead of passing
+        if os.environ.get("CI"):
+            pytest.fail("\n".join(lacks))
+        pytest.skip("; ".join(lacks))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XJOPS_INVENTORIES", str(FOLDER / "inventories"))
+        patch.setenv("XJOPS_STATE", str(FOLDER / "state"))
+        patch.setenv("XJOPS_SITE", TEST_SITE)
+        patch.delenv("XJOPS_VAULT_PASSWORD_FILE", raising=False)
+        copy_site(paths.project() / "inventories" / "lab", FOLDER / "inventories" / TEST_SITE)
+        yield Site.load(TEST_SITE)
+        if not KEEP:
+            run("lab", "down", "--purge", "--yes", seconds=300)
+            shutil.rmtree(FOLDER)
+
+
+@pytest.fixture(scope="session")
+def base_lab(lab_site: Site) -> Site:
+    """The test lab with all its hosts up; what is installed on them is not said."""
+    run("lab", "up")
+    run("vm", "apply", "--yes")
+    return Site.load(lab_site.name)
+
+
+@pytest.fixture(scope="session")
+def province(lab_site: Site) -> Site:
+    """The test lab as `make up` leaves it."""
+    run("up", "--students", os.environ.get("XJOPS_TEST_STUDENTS", "2000"))
+    return Site.load(lab_site.name)

@@ -103,15 +103,16 @@ def _field(model: type[BaseModel], loc: Loc) -> tuple[type[BaseModel], FieldInfo
             continue
         owner = inner or owner
         info = owner.model_fields.get(part)
-        inner = _model_of(info.annotation) if info else None
+        inner = model_of(info.annotation) if info else None
     return owner, info
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
+def model_of(annotation: Any) -> type[BaseModel] | None:
+    """The model that an annotation names, itself or in a tuple or union; None when it names none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for part in getattr(annotation, "__args__", ()):
-        found = _model_of(part)
+        found = model_of(part)
         if found:
             return found
     return None
@@ -122,6 +123,6 @@ def _example(key: str, info: FieldInfo | None) -> str:
         return "it as in inventories/example"
     if info.examples:
         return f"it like '{key}: {info.examples[0]}'"
-    inner = _model_of(info.annotation)
+    inner = model_of(info.annotation)
     keys = ", ".join(inner.model_fields) if inner else ""
     return f"'{key}:' with {keys} below it" if keys else "it as in inventories/example"

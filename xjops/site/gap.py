@@ -33,7 +33,7 @@ class Item(BaseModel):
     category_zh: str = Field(description="The source's category.")
     subject: str = Field(description="Server or part.")
     property: str = Field(
-        description="memory, cores, disk, size, mount, server, machines, members, address, domain."
+        description="memory, cores, disk, server, machines, size, mount, device, member, address, domain."
     )
     exists: str = Field(description="What there is; `none` when nothing.")
     required: str = Field(description="What there must be.")

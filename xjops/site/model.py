@@ -214,7 +214,7 @@ class Host(Strict):
         description="Its public address, one of `network.public_addresses`.",
         examples=["203.0.113.10"],
     )
-    user: str = "xjops"
+    user: Text = Field(default="xjops", description="Account for SSH.", examples=["xjops"])
     port: Port = Field(default=22, description="SSH port.", examples=["22"])
     os: Literal["linux", "windows"] = Field(
         default="linux", description="Operating system; xjops itself manages Linux.", examples=["linux"]

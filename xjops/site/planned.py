@@ -23,9 +23,9 @@ class Finding(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    subject: str
-    status: State
-    text: str
+    subject: str = Field(description="Host or part.")
+    status: State = Field(description="As of a check.")
+    text: str = Field(description="What was seen.")
     mend: str = Field(default="", description="Empty when there is nothing to mend.")
 
 

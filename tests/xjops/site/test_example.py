@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel
 
 from xjops.site import groups, keys, planned, registers
-from xjops.site.explain import _model_of
+from xjops.site.explain import model_of
 from xjops.site.model import Site
 
 EXAMPLE = Path(__file__).parents[3] / "inventories" / "example"
@@ -21,7 +21,7 @@ def schema(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """Every key of a model, as dotted paths; lists are passed through."""
     for name, info in model.model_fields.items():
         yield f"{prefix}{name}"
-        inner = _model_of(info.annotation)
+        inner = model_of(info.annotation)
         if inner:
             yield from schema(inner, f"{prefix}{name}.")
 
@@ -78,7 +78,7 @@ def test_every_field_has_a_description_and_the_example_a_plan_that_meets_it() ->
             for part in key.split("."):
                 assert owner is not None
                 info = owner.model_fields[part]
-                owner = _model_of(info.annotation)
+                owner = model_of(info.annotation)
             assert info.description, key
     site = Site.load("example")
     found = planned.findings(

@@ -1,9 +1,10 @@
 """`make bench B=up`: how long `make up` takes, cold and cached, and the memory it needs.
 
-A fresh clone in a temporary folder, a copy of the lab with its own addresses and state, so that the user's lab
-is never touched. *cold*: every cache of ours and of uv empty (Debian's packages that are installed already
-stay). *cached*: base image, packages, wheels and simulator are there, hosts never. The floor, in the same run:
-plain `ansible-playbook` over the lab that is up, with nothing to change. XJOPS_BENCH_COLD=0 leaves the cold run out.
+A fresh clone in a temporary folder, a copy of the lab with its own addresses and state: the user's lab is
+never touched. *cold*: every cache of ours, of uv, pip and Go empty (Debian's packages that are installed
+stay). *cached*: base image, packages, wheels and simulator are there, hosts never. The floor, in the same
+run: plain `ansible-playbook` over the lab that is up, with nothing to change. XJOPS_BENCH_COLD=0 leaves
+the cold run out.
 """
 
 from __future__ import annotations

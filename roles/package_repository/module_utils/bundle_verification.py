@@ -1,0 +1,1 @@
+../../../xjops/bundle/verification.py

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.xjops.vcsim import simulated, vcenter_site  # noqa: F401 - fixtures
 from xjops.core import paths
 from xjops.site import Site
 

@@ -136,7 +136,8 @@ def _place(session: VCenter, lookup: _Lookup, center: Any, root: Any, cluster: A
     networks = _by_name(found, vim.Network, (item for item in values["network"] if item in found))
     stores = _by_name(found, vim.Datastore, (item for item in values["datastore"] if item in found))
     paths = _folder_paths(found, root, f"{wanted.datacenter}/vm")
-    folders = {path.removeprefix(f"{wanted.datacenter}/vm/"): item for item, path in paths.items()}
+    top = f"{wanted.datacenter}/vm/"
+    folders = {path.removeprefix(top): item for item, path in paths.items() if item != root}
     datacenter = f"data center {wanted.datacenter!r}"
     return Place(
         datacenter=center,

@@ -81,6 +81,7 @@ class Applying:
                     f"{len(tasks)} clones of an earlier run did not end within {self.deadlines.clone:g} s",
                     mend="look at vCenter's tasks; cancel them there and run again",
                 )
+        self.progress("vCenter", "done", f"{count} clones of an earlier run ended")
         return True
 
     def run(self, changes: Iterable[Change]) -> Result:

@@ -47,6 +47,7 @@ def make_plan(site: Site, estate: Estate, options: Options) -> Plan:
     """The plan for the site's machines, with every problem that stands against it."""
     wanted = wanted_machines(site, options)
     problems = [problem for item in wanted for problem in _problems(site, item, estate, options)]
+    problems += _template_problems(wanted, estate)
     refused = {problem.machine for problem in problems}
     placement = _place(wanted, estate, refused)
     if placement.homeless:
@@ -152,15 +153,20 @@ def _problems(site: Site, wanted: Wanted, estate: Estate, options: Options) -> I
     elif found:
         taken = _taken(site, wanted, found[0], options)
         yield from [taken] if taken else _state_problems(wanted, found[0], options)
-    elif estate.template.cards != 1 or not estate.template.disk:
+    yield from _address_problems(wanted, estate)
+
+
+def _template_problems(wanted: tuple[Wanted, ...], estate: Estate) -> Iterator[Problem]:
+    """A template that can't become a machine with one address; said once."""
+    new = next((item for item in wanted if not estate.named(item.name)), None)
+    if new is not None and (estate.template.cards != 1 or not estate.template.disk):
         yield Problem(
             "template",
-            wanted.name,
+            new.name,
             f"the template {estate.template.name} has {estate.template.cards} network cards and "
             f"{'a' if estate.template.disk else 'no'} disk; one card and a disk are needed",
             "mend the template in vCenter",
         )
-    yield from _address_problems(wanted, estate)
 
 
 def _demand_problems(wanted: Wanted, estate: Estate) -> Iterator[Problem]:

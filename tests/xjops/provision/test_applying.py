@@ -1,0 +1,457 @@
+"""Applying plans on a real vCenter API: everything at once, and from wherever an earlier run stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyVmomi import vim
+
+from tests.xjops.vcsim import add_foreign, finish, machine_named, reconfigure, simulator_for
+from xjops import provision
+from xjops.adapters import vcenter
+from xjops.adapters.vcenter_model import Power, Size, Stage
+from xjops.adapters.vcenter_tasks import TaskNews, TaskState, Watch, Works
+from xjops.core.errors import DeadlineError
+from xjops.provision.model import (
+    Action,
+    Deadlines,
+    NoAddressError,
+    PlanRefusedError,
+    StalePlanError,
+    Step,
+    StepError,
+)
+from xjops.site import Site
+
+pytestmark = pytest.mark.vcsim
+
+IMPATIENT = Deadlines(clone=30, customize=10, change=10, power_on=10, shut_down=10, address=2)
+Said = list[tuple[str, str, str]]
+
+
+@pytest.fixture
+def session(vcenter_site: Site) -> Iterator[vcenter.VCenter]:
+    with vcenter.connect(vcenter_site) as opened:
+        yield opened
+
+
+def build(session: vcenter.VCenter, names: list[str] | None = None, **options: Any) -> provision.Result:
+    """Plan and apply; the machines must end without an error."""
+    plan = provision.plan(session.site, names, session=session, **options)
+    result = provision.apply(plan, session=session, deadlines=IMPATIENT)
+    assert result.failed == {}
+    return result
+
+
+def assert_stands(session: vcenter.VCenter) -> None:
+    """All eleven machines, once each, as the site wants them."""
+    machines = {machine.name: machine for machine in session.machines()}
+    assert len(session.machines()) == len(machines) == 11
+    for host in session.site.virtual_machines:
+        machine = machines[host.name]
+        assert machine.size == Size(host.cpus or 0, host.memory_mb or 0, host.disk_gb or 0)
+        assert machine.power is Power.ON
+        assert machine.addresses == (str(host.address),)
+        assert machine.stage is Stage.READY
+        assert machine.in_folder
+        assert machine.networks == (session.site.vcenter.network,)
+        role = next(group for group in host.groups if group != "virtual_machines")
+        assert machine.annotation == f"xjops: site={session.site.name} role={role}"
+    assert provision.plan(session.site, session=session).changes == ()
+
+
+def test_eleven_machines_from_nothing(session: vcenter.VCenter) -> None:
+    said: Said = []
+    plan = provision.plan(session.site, session=session)
+    result = provision.apply(plan, lambda *words: said.append(words), session=session)
+    assert result.failed == {}
+    assert [outcome.action for outcome in result.outcomes] == [Action.CREATE] * 11
+    assert_stands(session)
+    stores = [machine.datastore for machine in session.machines()]
+    assert sorted(stores.count(name) for name in session.site.vcenter.datastores) == [3, 4, 4]
+    for change in plan.machines:
+        stages = [stage for name, stage, _ in said if name == change.name]
+        assert [*dict.fromkeys(stages)] == [
+            "clone",
+            "customize",
+            "change",
+            "power-on",
+            "address",
+            "done",
+        ] or ([*dict.fromkeys(stages)] == ["clone", "customize", "change", "power-on", "done"])
+
+
+def test_all_clones_are_submitted_before_any_is_waited_for(session: vcenter.VCenter) -> None:
+    said: Said = []
+    plan = provision.plan(session.site, session=session)
+    provision.apply(plan, lambda *words: said.append(words), session=session)
+    assert [stage for _, stage, _ in said[:11]] == ["clone"] * 11
+
+
+def test_a_second_run_does_nothing(session: vcenter.VCenter) -> None:
+    build(session)
+    recent = session.retrieve([(vim.TaskManager, ("recentTask",))], [session.content.taskManager])
+    result = build(session)
+    again = session.retrieve([(vim.TaskManager, ("recentTask",))], [session.content.taskManager])
+    assert result.outcomes == ()
+    assert recent == again  # not one task more
+
+
+class Killed(BaseException):
+    """The end of a run in its middle."""
+
+
+@pytest.mark.parametrize("stage", ["clone", "customize", "change", "power-on", "done"])
+@pytest.mark.parametrize("times", [1, 6, 11])
+def test_a_run_killed_anywhere_goes_on(session: vcenter.VCenter, stage: str, times: int) -> None:
+    seen = 0
+
+    def kill(_name: str, now: str, _detail: str) -> None:
+        nonlocal seen
+        seen += now == stage
+        if seen >= times:
+            raise Killed
+
+    plan = provision.plan(session.site, session=session)
+    with pytest.raises(Killed):
+        provision.apply(plan, kill, session=session)
+    if stage == "clone":
+        time.sleep(0.3)  # let the simulator finish what was submitted
+    build(session)
+    assert_stands(session)
+
+
+def test_a_process_killed_while_vcenter_clones_leaves_work_that_is_waited_for(tmp_path: Path) -> None:
+    with simulator_for(tmp_path, "-task-delay=CloneVm:3000") as site:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        words = [sys.executable, "-m", "xjops.cli.main", "vm", "apply", "--yes", "--site", site.name]
+        child = subprocess.Popen(
+            words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        with vcenter.connect(site) as session:
+            place = look_place(session)
+            works = Works(session, place)
+            deadline = time.monotonic() + 30
+            while len(works.running_clones()) < 11:
+                assert time.monotonic() < deadline, child.communicate()
+                time.sleep(0.05)
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+            assert session.machines() == ()
+            said: Said = []
+            plan = provision.plan(site, session=session)
+            assert plan.summary == "11 create"
+            result = provision.apply(plan, lambda *words: said.append(words), session=session)
+            assert result.failed == {}
+            assert said[0] == ("vCenter", "waiting", "11 of 11 clones of an earlier run go on")
+            assert {outcome.action for outcome in result.outcomes} == {Action.RESUME}
+            assert_stands(session)
+
+
+def look_place(session: vcenter.VCenter) -> Any:
+    from xjops.adapters.vcenter_inventory import look
+
+    return look(session)[0]
+
+
+def test_tasks_that_hang_end_in_a_named_error_in_time(tmp_path: Path) -> None:
+    with simulator_for(tmp_path, "-task-delay=CloneVm:6000") as site, vcenter.connect(site) as session:
+        plan = provision.plan(site, ["web1", "web2"], session=session)
+        started = time.monotonic()
+        result = provision.apply(plan, session=session, deadlines=replace(IMPATIENT, clone=1))
+        assert time.monotonic() - started < 5
+        assert set(result.failed) == {"web1", "web2"}
+        for name, error in result.failed.items():
+            assert isinstance(error, DeadlineError)
+            assert f"{name}: clone did not end within 1 s (task-" in str(error)
+            assert "run `xjops vm apply` again: it goes on" in error.mend
+        with pytest.raises(DeadlineError, match="2 clones of an earlier run did not end within 1 s"):
+            provision.apply(plan, session=session, deadlines=replace(IMPATIENT, clone=1))
+        assert build(session, ["web1", "web2"]).failed == {}
+
+
+def test_a_session_that_expires_in_the_middle_is_renewed(session: vcenter.VCenter) -> None:
+    ended = []
+
+    def expire(name: str, stage: str, _detail: str) -> None:
+        if stage in ("clone", "change", "power-on") and name == "web9" and stage not in ended:
+            ended.append(stage)
+            with vcenter.connect(session.site) as other:
+                key = session.content.sessionManager.currentSession.key
+                other.content.sessionManager.TerminateSession([key])
+
+    plan = provision.plan(session.site, session=session)
+    result = provision.apply(plan, expire, session=session, deadlines=IMPATIENT)
+    assert result.failed == {}
+    assert ended == ["clone", "change", "power-on"]
+    assert session.logins == 4
+    assert_stands(session)
+
+
+def test_vcenter_lost_in_the_middle_is_named_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    from xjops.lab import simulator
+
+    with simulator_for(tmp_path) as site:
+        with vcenter.connect(site) as session:
+            plan = provision.plan(site, session=session)
+
+            def lose(_name: str, stage: str, _detail: str) -> None:
+                if stage == "change":
+                    simulator.stop(site)
+
+            with pytest.raises(vcenter.UnreachableError, match="is not reachable"):
+                provision.apply(plan, lose, session=session)
+        simulator.start(site)
+        with vcenter.connect(site) as session:
+            build(session)
+            assert_stands(session)
+
+
+def test_growing(session: vcenter.VCenter) -> None:
+    """The seed's case: disks of 30 GB become 50 GB, and nobody's memory shrinks."""
+    build(session)
+    for name in ("web1", "web2"):
+        finish(session, machine_named(session, name).PowerOffVM_Task())
+        finish(session, machine_named(session, name).Destroy_Task())
+    smaller = session.site.model_copy(
+        update={
+            "hosts": tuple(
+                host.model_copy(update={"disk_gb": 30, "memory_mb": 16384})
+                if host.name in ("web1", "web2")
+                else host
+                for host in session.site.hosts
+            )
+        }
+    )
+    wanted, session.site = session.site, smaller
+    build(session)
+    session.site = wanted
+    plan = provision.plan(wanted, session=session)
+    assert plan.summary == "2 grow, 9 nothing"
+    assert [change.before.size for change in plan.changes if change.before] == [Size(4, 16384, 30)] * 2
+    assert {change.steps for change in plan.changes} == {(Step.CHANGE,)}
+    provision.apply(plan, session=session)
+    sizes = {machine.name: machine.size for machine in session.machines()}
+    assert sizes["web1"] == sizes["web2"] == Size(4, 16384, 50)
+    assert provision.plan(wanted, session=session).changes == ()
+
+
+def test_more_cpus_for_a_running_machine_need_leave_to_restart(session: vcenter.VCenter) -> None:
+    build(session)
+    reconfigure(session, "web1", numCPUs=2)
+    refused = provision.plan(session.site, session=session)
+    assert [problem.kind for problem in refused.problems] == ["needs-restart"]
+    with pytest.raises(PlanRefusedError):
+        provision.apply(refused, session=session)
+    allowed = provision.plan(session.site, session=session, restart=True)
+    assert [change.steps[:3] for change in allowed.changes] == [(Step.SHUT_DOWN, Step.CHANGE, Step.POWER_ON)]
+    said: Said = []
+    assert provision.apply(allowed, lambda *words: said.append(words), session=session).failed == {}
+    assert [stage for _, stage, _ in said][:3] == ["shut-down", "change", "power-on"]
+    assert_stands(session)
+
+
+def test_a_foreign_machine_is_never_touched(session: vcenter.VCenter) -> None:
+    add_foreign(session, "web1", folder="xjops-lab", annotation="Mr Wang's test")
+    plan = provision.plan(session.site, session=session)
+    with pytest.raises(PlanRefusedError) as caught:
+        provision.apply(plan, session=session)
+    assert "the name web1 is taken by DC0/vm/xjops-lab/web1" in caught.value.problems[0]
+    (foreign,) = session.machines()
+    assert (foreign.site, foreign.annotation, foreign.size.cpus) == (None, "Mr Wang's test", 1)
+
+
+def test_taking_over_an_existing_machine(session: vcenter.VCenter) -> None:
+    """It keeps its guest: no customization; its annotation keeps what stood there."""
+    build(session, ["web1"])
+    remove = [
+        vim.option.OptionValue(key=key, value="") for key in ("xjops.site", "xjops.role", "xjops.stage")
+    ]
+    reconfigure(session, "web1", annotation="bought in 2015", extraConfig=remove)
+    assert session.machines()[0].site is None
+    plan = provision.plan(session.site, ["web1"], adopt=["web1"], session=session)
+    assert [(change.action, change.steps) for change in plan.changes] == [(Action.TAKE_OVER, (Step.CHANGE,))]
+    provision.apply(plan, session=session)
+    (web1,) = session.machines()
+    assert web1.annotation == "xjops: site=labtest role=web_servers\nbought in 2015"
+    assert (web1.site, web1.stage) == ("labtest", Stage.READY)
+
+
+def test_a_plan_that_is_no_longer_true_is_refused(session: vcenter.VCenter) -> None:
+    plan = provision.plan(session.site, ["web1", "web2"], session=session)
+    build(session, ["web1"])
+    with pytest.raises(StalePlanError, match=r"web1 \(was create, now nothing\)"):
+        provision.apply(plan, session=session)
+    add_foreign(session, "web2")
+    with pytest.raises(StalePlanError, match="the name web2 is taken"):
+        provision.apply(
+            provision.plan(session.site, ["web1"], session=session) if False else plan, session=session
+        )
+    assert len(session.machines()) == 2
+
+
+def test_a_host_that_never_gets_its_address(session: vcenter.VCenter) -> None:
+    """A clone whose customization got lost: it runs, VMware Tools shows another address."""
+    build(session, ["web1"])
+    reconfigure(
+        session, "web1", extraConfig=[vim.option.OptionValue(key="SET.guest.ipAddress", value="10.9.9.9")]
+    )
+    plan = provision.plan(session.site, ["web1"], session=session)
+    assert [(change.action, change.steps) for change in plan.changes] == [(Action.WAIT, (Step.ADDRESS,))]
+    started = time.monotonic()
+    result = provision.apply(plan, session=session, deadlines=IMPATIENT)
+    assert time.monotonic() - started < 6
+    error = result.failed["web1"]
+    assert isinstance(error, NoAddressError)
+    assert "web1 never got its address 10.58.7.11: after 2 s VMware Tools shows 10.9.9.9" in str(error)
+
+
+def test_an_address_that_comes_late_is_waited_for(session: vcenter.VCenter) -> None:
+    build(session, ["web1"])
+    key = "SET.guest.ipAddress"
+    reconfigure(session, "web1", extraConfig=[vim.option.OptionValue(key=key, value="10.9.9.9")])
+
+    def appear(_name: str, stage: str, _detail: str) -> None:
+        if stage == "address":
+            reconfigure(session, "web1", extraConfig=[vim.option.OptionValue(key=key, value="10.58.7.11")])
+
+    plan = provision.plan(session.site, ["web1"], session=session)
+    assert provision.apply(plan, appear, session=session, deadlines=IMPATIENT).failed == {}
+
+
+def test_why_a_customization_failed_is_told(session: vcenter.VCenter) -> None:
+    build(session, ["web1"])
+    works = Works(session, look_place(session))
+    assert works.customization_failure(session.machines()[0].id) == ""
+
+    class Events:
+        def QueryEvents(self, _spec: object) -> list[object]:  # noqa: N802 - pyvmomi's name
+            return [vim.event.CustomizationFailed(fullFormattedMessage="cannot customize web1: no perl")]
+
+    session.content.eventManager = Events()
+    assert works.customization_failure(session.machines()[0].id) == "cannot customize web1: no perl"
+
+
+def test_a_step_that_fails_stops_only_its_machine(session: vcenter.VCenter) -> None:
+    """All machines of one host in maintenance can't start; nor can a machine that somebody removed."""
+
+    def sabotage(name: str, stage: str, _detail: str) -> None:
+        if (name, stage) == ("web9", "customize"):
+            finish(session, machine_named(session, "web1").Destroy_Task())
+
+    plan = provision.plan(session.site, session=session)
+    result = provision.apply(plan, sabotage, session=session, deadlines=IMPATIENT)
+    assert set(result.failed) == {"web1"}
+    assert isinstance(result.failed["web1"], StepError)
+    assert len(session.machines()) == 10
+    build(session)
+    assert_stands(session)
+
+
+def test_a_host_in_maintenance_refuses_and_is_named(session: vcenter.VCenter) -> None:
+    build(session, ["web1"])
+    finish(session, machine_named(session, "web1").PowerOffVM_Task())
+    hosts = list(session.below([(vim.HostSystem, ("name",))], session.content.rootFolder))
+    home = session.retrieve([(vim.VirtualMachine, ("runtime.host",))], [machine_named(session, "web1")])
+    ((_, values),) = home.items()
+    finish(session, values["runtime.host"].EnterMaintenanceMode_Task(30))
+    try:
+        plan = provision.plan(session.site, ["web1"], session=session)
+        assert [change.action for change in plan.changes] == [Action.START]
+        result = provision.apply(plan, session=session, deadlines=IMPATIENT)
+    finally:
+        finish(session, values["runtime.host"].ExitMaintenanceMode_Task(30))
+    assert "web1: power-on failed: InvalidState" in str(result.failed["web1"])
+    assert len(hosts) == 3
+
+
+def test_a_task_that_succeeds_without_effect_is_no_endless_loop(
+    session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Works, "change", lambda self, machine, *_: self.set_extra(machine, {"x": "y"}))
+    plan = provision.plan(session.site, ["web1"], session=session)
+    result = provision.apply(plan, session=session, deadlines=IMPATIENT)
+    assert "web1: change ended, but changed nothing" in str(result.failed["web1"])
+
+
+def test_a_refused_call_fails_its_machine(session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> str:
+        raise vcenter.FaultError("vCenter x: NoPermission", vim.fault.NoPermission())
+
+    monkeypatch.setattr(Works, "customize", refuse)
+    plan = provision.plan(session.site, ["web1"], session=session)
+    result = provision.apply(plan, session=session, deadlines=IMPATIENT)
+    assert "web1: customize was refused: vCenter x: NoPermission" in str(result.failed["web1"])
+
+
+def test_a_task_that_vcenter_forgot_is_looked_up_by_its_machine(
+    session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Watch.news
+
+    def forgetful(self: Watch, seconds: float) -> list[Any]:
+        return [
+            TaskNews(item.task, TaskState.GONE)
+            if isinstance(item, TaskNews) and item.state is TaskState.DONE
+            else item
+            for item in honest(self, seconds)
+        ]
+
+    monkeypatch.setattr(Watch, "news", forgetful)
+    build(session)
+    assert_stands(session)
+
+
+def test_progress_in_percent_is_shown(session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Watch.news
+    shown = []
+
+    def slow(self: Watch, seconds: float) -> list[Any]:
+        news = honest(self, seconds)
+        if not shown:
+            shown.append(news)
+            self._drop()
+            return [TaskNews(item.task, TaskState.RUNNING, 43) for item in news if isinstance(item, TaskNews)]
+        return news
+
+    monkeypatch.setattr(Watch, "news", slow)
+    said: Said = []
+    plan = provision.plan(session.site, ["web1"], session=session)
+    assert provision.apply(plan, lambda *words: said.append(words), session=session).failed == {}
+    assert said[1][1:] == ("clone", f"to {plan.machines[0].datastore} 43 %")
+
+
+def test_a_distributed_port_group(session: vcenter.VCenter) -> None:
+    settings = session.site.vcenter.model_copy(update={"network": "DC0_DVPG0"})
+    session.site = session.site.model_copy(update={"vcenter": settings})
+    build(session, ["web1"])
+    assert session.machines()[0].networks == ("DC0_DVPG0",)
+
+
+def test_too_little_space(tmp_path: Path) -> None:
+    with simulator_for(tmp_path, "-capacity-gb=200") as site, vcenter.connect(site) as session:
+        plan = provision.plan(site, session=session)
+        assert [problem.kind for problem in plan.problems] == ["no-space"]
+        with pytest.raises(PlanRefusedError) as caught:
+            provision.apply(plan, session=session)
+        assert "too little datastore space for " in caught.value.problems[0]
+        assert session.machines() == ()
+
+
+def test_more_than_any_host_has(tmp_path: Path) -> None:
+    """The simulator would make a machine of 999 CPUs without a word."""
+    with simulator_for(tmp_path, "-host-cpus=4") as site:
+        plan = provision.plan(site)
+        assert {(problem.kind, problem.machine) for problem in plan.problems} == {
+            ("too-large", "packaging"),
+            ("too-large", "scheduling"),
+        }

@@ -1,0 +1,278 @@
+"""`xjops vm`: the site's virtual machines on vCenter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xjops.cli.options import format_option, site_option, yes_option
+from xjops.core.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from xjops.provision.model import Action, Change, Deadlines, Plan, Result
+
+WIDE, ROOMY = 160, 100  # columns of a file; columns from which a terminal shows the role
+STYLES = {
+    "create": "green",
+    "resume": "green",
+    "grow": "cyan",
+    "take over": "cyan",
+    "mark": "cyan",
+    "start": "cyan",
+    "wait": "yellow",
+    "nothing": "dim",
+    "refused": "bold red",
+}
+
+
+def _plan_options(function: Any) -> Any:
+    for option in (
+        click.option("--restart", is_flag=True, help="Restart machines that can't grow while they run."),
+        click.option(
+            "--adopt",
+            multiple=True,
+            metavar="NAME",
+            help="Take over an existing machine of this name, as it is (repeatable).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group()
+def vm() -> None:
+    """The virtual machines on vCenter: list, plan, apply."""
+
+
+@vm.command("list")
+@site_option
+@format_option("table", "json")
+def list_command(site_name: str, output_format: str) -> int:
+    """Show the site's machines as vCenter has them now."""
+    from xjops import provision
+    from xjops.site import Site
+
+    plan = provision.plan(Site.load(site_name))
+    if output_format == "json":
+        _json({"site": plan.site.name, "machines": [_shown(change) for change in plan.machines],
+               "strays": list(plan.strays), "foreign": plan.foreign})  # fmt: skip
+    else:
+        _print(_list_table(plan), *_strays(plan))
+    return int(ExitCode.OK)
+
+
+@vm.command("plan")
+@site_option
+@_plan_options
+@format_option("table", "json")
+def plan_command(site_name: str, restart: bool, adopt: tuple[str, ...], output_format: str) -> int:
+    """Show what `apply` would do; change nothing.
+
+    Exit code 1 when something stands against the plan.
+    """
+    from xjops import provision
+    from xjops.site import Site
+
+    plan = provision.plan(Site.load(site_name), adopt=adopt, restart=restart)
+    if output_format == "json":
+        _json(plan.as_dict())
+    else:
+        _print(_plan_table(plan), *_strays(plan), _summary(plan))
+        _problems(plan)
+    return int(ExitCode.FAIL if plan.problems else ExitCode.OK)
+
+
+@vm.command("apply")
+@site_option
+@_plan_options
+@yes_option
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=1),
+    metavar="MINUTES",
+    help="How long a clone may take (30); other steps have their own, shorter deadlines.",
+)
+@format_option("table", "json")
+def apply_command(
+    site_name: str,
+    restart: bool,
+    adopt: tuple[str, ...],
+    yes: bool,
+    deadline: float | None,
+    output_format: str,
+) -> int:
+    """Make, grow and start the machines, all at once. Run it again and it goes on.
+
+    Exit code 1 when a machine failed; the others are finished all the same.
+    """
+    from xjops import provision
+    from xjops.adapters import vcenter
+    from xjops.journal import recorded
+    from xjops.provision.model import Deadlines, Result
+    from xjops.site import Site
+
+    site = Site.load(site_name)
+    quiet = output_format == "json"
+    deadlines = Deadlines(clone=deadline * 60) if deadline else Deadlines()
+    with vcenter.connect(site) as session:
+        plan = provision.plan(site, adopt=adopt, restart=restart, session=session)
+        if not quiet:
+            _print(_plan_table(plan), *_strays(plan), _summary(plan))
+        plan.check()
+        if not plan.changes:
+            if quiet:
+                _json({"plan": plan.as_dict(), "result": Result().as_dict()})
+            return int(ExitCode.OK)
+        if not yes:
+            click.confirm(f"Do this on {session.endpoint}?", abort=True, err=True)
+        names = [change.name for change in plan.changes]
+        with recorded(site.name, "vm apply", {"adopt": list(adopt), "restart": restart}, names) as record:
+            result = _apply(plan, session, deadlines, quiet)
+            record.result = result.as_dict()
+            record.exit_code = ExitCode.FAIL if result.failed else ExitCode.OK
+    if quiet:
+        _json({"plan": plan.as_dict(), "result": result.as_dict()})
+    else:
+        done = len(result.outcomes) - len(result.failed)
+        click.echo(f"{done} of {len(result.outcomes)} machines done in {result.seconds:.1f} s")
+        for error in result.failed.values():
+            click.echo(f"xjops: {error}", err=True)
+    return int(record.exit_code)
+
+
+def _apply(plan: Plan, session: Any, deadlines: Deadlines, quiet: bool) -> Result:
+    from xjops import provision
+    from xjops.cli.board import Board
+
+    with Board(tuple(change.name for change in plan.changes), quiet=quiet) as board:
+        return provision.apply(plan, board, session=session, deadlines=deadlines)
+
+
+def _json(data: dict[str, Any]) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def _print(*items: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDE)  # a file or a pipe has no edge to cut at
+    for item in items:
+        table = item(console.width) if callable(item) else item
+        console.print(table, highlight=False, soft_wrap=isinstance(item, str))
+
+
+def _table(title: str, rows: list[dict[str, str]], width: int) -> Table:
+    """A table of the columns that have something to say; the role only where there is room."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    names = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
+    names = [name for name in names if name != "Role" or width >= ROOMY]
+    for name in names:
+        number = name in ("CPU", "Memory", "Disk")
+        table.add_column(name, justify="right" if number else "left", no_wrap=name != "Note")
+    for row in rows:
+        table.add_row(*(row[name] for name in names))
+    return table
+
+
+def _plan_table(plan: Plan) -> Callable[[int], Table]:
+    rows = []
+    for change in plan.machines:
+        before, after = change.before.size if change.before else None, change.after
+        old = (before.cpus, before.memory_mb, before.disk_gb) if before else (None, None, None)
+        rows.append(
+            {
+                "Machine": change.name,
+                "Role": change.wanted.role,
+                "Plan": _styled(change.action),
+                "CPU": _arrow(old[0], after.cpus),
+                "Memory": f"{_arrow(_gb(old[1]), _gb(after.memory_mb))} GB",
+                "Disk": f"{_arrow(old[2], after.disk_gb)} GB",
+                "Datastore": change.datastore or "",
+                "Address": change.wanted.address,
+                "Note": "; ".join(change.notes),
+            }
+        )
+    return partial(_table, f"Virtual machines of {plan.site.name}: plan", rows)
+
+
+def _list_table(plan: Plan) -> Callable[[int], Table]:
+    rows = []
+    for change in plan.machines:
+        found = change.before
+        rows.append(
+            {
+                "Machine": change.name,
+                "Role": change.wanted.role,
+                "State": _state(change),
+                "CPU": str(found.size.cpus) if found else "",
+                "Memory": f"{_gb(found.size.memory_mb)} GB" if found else "",
+                "Disk": f"{found.size.disk_gb} GB" if found else "",
+                "Datastore": (found.datastore or "") if found else "",
+                "Network": ", ".join(found.networks) if found else "",
+                "Address": ", ".join(found.addresses) if found else "",
+                "Host key": ("yes" if found.host_key else "no") if found else "",
+            }
+        )
+    return partial(_table, f"Virtual machines of {plan.site.name}", rows)
+
+
+def _state(change: Change) -> str:
+    found = change.before
+    if found is None:
+        return "[dim]not there[/]"
+    if found.site != change.wanted.site:
+        return "[red]foreign[/]"
+    return "[green]on[/]" if found.power.value == "on" else f"[yellow]{found.power.value}[/]"
+
+
+def _shown(change: Change) -> dict[str, Any]:
+    found = change.before
+    return {
+        "name": change.name,
+        "role": change.wanted.role,
+        "there": found is not None,
+        "power": found.power.value if found else None,
+        "size": change.as_dict()["before"],
+        "datastore": found.datastore if found else None,
+        "networks": list(found.networks) if found else [],
+        "addresses": list(found.addresses) if found else [],
+        "host_key": found.host_key if found else None,
+    }
+
+
+def _styled(action: Action) -> str:
+    style = STYLES[action.value]
+    return f"[{style}]{action.value}[/{style}]"
+
+
+def _arrow(before: object, after: object) -> str:
+    return str(after) if before in (None, "", after) else f"{before} → [bold]{after}[/]"
+
+
+def _gb(megabytes: int | None) -> str:
+    return "" if megabytes is None else f"{megabytes / 1024:g}"
+
+
+def _strays(plan: Plan) -> list[str]:
+    return [f"[yellow]{path} carries the mark of {plan.site.name} but is not in its inventory; left alone[/]"
+            for path in plan.strays]  # fmt: skip
+
+
+def _summary(plan: Plan) -> str:
+    return f"{plan.summary or 'no virtual machines'}; {plan.foreign} foreign machines are left alone"
+
+
+def _problems(plan: Plan) -> None:
+    for problem in plan.problems:
+        click.echo(f"xjops: {problem}", err=True)

@@ -12,7 +12,7 @@ from registry.regions.models import Region
 from registry.students import numbers
 from registry.students.models import FamilyMember, Student
 
-PASSWORD = "Gu-Lou 1384 bell"  # noqa: S105 - of test accounts
+PASSWORD = "Gu-Lou 1384 bell"  # of test accounts
 _sequence = itertools.count(1)
 
 
@@ -34,9 +34,15 @@ def make_school(region: str = "610113", **values: Any) -> School:
     return School.objects.create(**values)
 
 
-def make_user(username: str, *, region: str | None = None, school: School | None = None, **values: Any) -> User:
+def make_user(
+    username: str, *, region: str | None = None, school: School | None = None, **values: Any
+) -> User:
     """An account (registrar unless said otherwise) whose password needs no change."""
-    values = {"kind": Kind.REGISTRAR, "display_name": username.title(), "must_change_password": False} | values
+    values = {
+        "kind": Kind.REGISTRAR,
+        "display_name": username.title(),
+        "must_change_password": False,
+    } | values
     return User.objects.create_user(
         username, PASSWORD, region=Region.objects.get(pk=region) if region else None, school=school, **values
     )
@@ -53,7 +59,7 @@ def student_values(number: int, **values: Any) -> dict[str, Any]:
         "birth_region": "610113",
         "native_place": "陕西西安",
         "ethnicity": "01",
-        "nationality": "156",
+        "nationality": "CHN",
         "id_type": "1",
         "overseas": "00",
         "health": "10",

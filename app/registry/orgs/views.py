@@ -59,7 +59,7 @@ def school_list(request: HttpRequest) -> HttpResponse:
     if stage in Stage.values:
         schools = schools.filter(stage=stage)
     page = page_of(schools, ("code",), request.GET.get("after", ""))
-    context = {"page": page, "q": words, "stage": stage, "stages": Stage.choices}
+    context = {"page": page, "schools": page.rows, "q": words, "stage": stage, "stages": Stage.choices}
     if request.htmx and not request.htmx.history_restore_request:
         rows = "orgs/school_rows.html" if request.GET.get("after") else "orgs/school_results.html"
         return render(request, rows, context)
@@ -80,6 +80,7 @@ def school_page(request: HttpRequest, code: str) -> HttpResponse:
     )
     context = {
         "school": school,
+        "totals": getattr(school, "count", None) or Totals(),
         "classes": list(classes),
         "campuses": school.campuses.all(),
         "crumbs": region_crumbs(request.user, school.region),

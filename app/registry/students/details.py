@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy
 from registry.regions.models import Region
 from registry.students.fields import Field, field_by_key
 from registry.students.fields_codes import code_label
-from registry.students.models import FamilyMember, Student
+from registry.students.models import FamilyMember, Student, StudentNumber
 from registry.students.numbers import mask_id, mask_phone
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -56,9 +57,7 @@ GROUPS = (
             *("needs_aid", "receives_subsidy", "bought_place", "talent"),
         ),
     ),
-    Heading(
-        title=gettext_lazy("上下学交通"), icon="bus", keys=("distance_km", "transport", "needs_bus")
-    ),
+    Heading(title=gettext_lazy("上下学交通"), icon="bus", keys=("distance_km", "transport", "needs_bus")),
 )
 WIDE = {"current_address", "postal_address", "home_address", "address", "talent", "school_code"}
 FAMILY_FIELDS = (
@@ -119,6 +118,11 @@ class Details:
         """The student number: a G number holds the citizen id, so it is masked like one."""
         number = self.student.student_number
         return number if self.revealed else mask_id(number)
+
+    def numbers(self) -> list[tuple[StudentNumber, str]]:
+        """The history of the student number, each entry with the number as it may be shown."""
+        entries = self.student.numbers.all()
+        return [(entry, entry.number if self.revealed else mask_id(entry.number)) for entry in entries]
 
     def _member(self, member: FamilyMember) -> Group:
         fields = field_by_key()

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from registry.students.models import Student
 from registry.web.paging import PAGE_SIZE, Page, cursor_of, page_of
 
-_STUDENT_NUMBER = re.compile(r"[GJL]\d{4,17}[\dX]?", re.ASCII)
+_STUDENT_NUMBER = re.compile(r"[GJL]\d{5,17}[\dX]?", re.ASCII)
 _ID_NUMBER = re.compile(r"\d{5,17}[\dX]|[A-Z]{1,3}\d{5,}", re.ASCII)
 _LATIN = re.compile(r"[a-z]+", re.ASCII)
 _BLANKS = re.compile(r"[\s'’·-]+")

@@ -63,7 +63,6 @@ def student_page(request: HttpRequest, pk: int) -> HttpResponse:
         "student": student,
         "details": Details(student),
         "crumbs": region_crumbs(request.user, student.school.region),
-        "numbers": student.numbers.select_related("by"),
     }
     return render(request, "students/page.html", context)
 

@@ -24,7 +24,7 @@ from xjops.core.errors import XjopsError
 from xjops.lab import hosts, image, network
 from xjops.lab.credentials import lab_folder
 from xjops.lab.keys import write_private
-from xjops.lab.machines import Do, Host, Known, Machine, Memory, Step, decide
+from xjops.lab.machines import Do, Host, Known, Machine, Memory, Step, decide, undone
 from xjops.lab.podman import remove, start, stop, wait_ssh
 from xjops.site import Host as SiteHost
 from xjops.site import Site
@@ -125,9 +125,9 @@ class Agent:
         memory = recall(self.site.name)
         steps, after = decide(memory, mark, fit, virtual)
         with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
-            done = dict(zip((step.name for step in steps), pool.map(self._try, steps), strict=True))
-        remember(self.site.name, _forget(after, memory, mark, [name for name, ok in done.items() if not ok]))
-        self._publish(shown, {*virtual, *(name for name, ok in done.items() if ok)})
+            done = list(zip(steps, pool.map(self._try, steps), strict=True))
+        remember(self.site.name, undone(memory, after, [step for step, ok in done if not ok]))
+        self._publish(shown, {*virtual, *(step.name for step, ok in done if ok)})
 
     def _fits(self, machine: Machine, present: Mapping[str, Any]) -> bool:
         """Whether the lab may make this machine a host; says once why not."""
@@ -189,17 +189,6 @@ class Agent:
             if machine.host_key != public:
                 option = vim.option.OptionValue(key=HOST_KEY, value=public)
                 item.ReconfigVM_Task(vim.vm.ConfigSpec(extraConfig=[option]))
-
-
-def _forget(after: Memory, before: Memory, mark: str, failed: Iterable[str]) -> Memory:
-    """The memory without what could not be done, so that the next look tries it again."""
-    old = before.machines if before.simulator == mark else {}
-    known = dict(after.machines)
-    for name in failed:
-        known.pop(name, None)
-        if name in old:
-            known[name] = Known(old[name].uuid, False) if name in after.machines else old[name]
-    return Memory(mark, known)
 
 
 def run(site: Site, log: Log, stopped: Callable[[], bool]) -> None:

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xjops.core import paths
-from xjops.core.errors import XjopsError
 from xjops.core.waiting import wait_for
 from xjops.lab.credentials import lab_folder
 
 START_SECONDS = 20.0
+LOCK_SECONDS = 3.0
 STOP_SECONDS = 60.0  # it finishes the start it is at
 
 
@@ -37,14 +37,24 @@ def pid_file(site: str) -> Path:
 
 @contextmanager
 def only_one(site: str) -> Iterator[None]:
-    """Be the site's agent for the block; `XjopsError` when there is another."""
+    """Be the site's agent for the block; `DeadlineError` when there is another."""
     with pid_file(site).open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise XjopsError(
-                f"an agent of {site} is running already", mend=f"xjops lab down --site {site}"
-            ) from None
+
+        def attempt() -> bool | None:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            return True
+
+        # whoever asks whether an agent runs holds the lock for an instant, too
+        wait_for(
+            attempt,
+            what=f"the end of the other agent of {site}",
+            seconds=LOCK_SECONDS,
+            mend=f"xjops lab down --site {site}",
+            interval=0.05,
+        )
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()

@@ -86,6 +86,17 @@ def decide(
     return steps, Memory(simulator, remembered)
 
 
+def undone(before: Memory, after: Memory, failed: Iterable[Step]) -> Memory:
+    """`after` without what could not be done, so that the next look decides on it again."""
+    old = before.machines if before.simulator == after.simulator else {}
+    known = dict(after.machines)
+    for step in failed:
+        known.pop(step.name, None)
+        if step.do is not Do.START and step.name in old:
+            known[step.name] = old[step.name]
+    return Memory(after.simulator, known)
+
+
 def _step(machine: Machine, before: Known | None, host: Host | None) -> Step | None:
     same = before is not None and before.uuid == machine.uuid
     other = before is not None and not same
@@ -93,7 +104,9 @@ def _step(machine: Machine, before: Known | None, host: Host | None) -> Step | N
     if host is None:
         do = Do.START if machine.on and machine.address is not None else None
     elif not machine.on:
-        do = Do.REMOVE if other else Do.STOP if same and host.running else None
+        # stopped only if it was seen on: a machine that registers again is off for a moment, its host is not
+        was_on = same and before is not None and before.on
+        do = Do.REMOVE if other else Do.STOP if was_on and host.running else None
     elif machine.address is not None:
         if other or host.address != machine.address:
             do = Do.REPLACE

@@ -9,15 +9,13 @@ DOCUMENTATION = r"""
 module: release_build
 short_description: Build the application's release on a host out of the verified bundle
 description:
-  - Fetches the bundle's manifest, verifies its OpenPGP signature with the pinned key, and takes from it the
-    hashes of everything else it fetches.
+  - Fetches the bundle's manifest, verifies its signature, and takes from it the hashes of all it fetches.
   - Builds a virtual environment with the bundle's uv (wheels only, every one with its hash, no other index),
     collects the static files and lets the application load once. All of this runs as the service's user;
     afterwards the folder belongs to root.
-  - The folder is named O(version) plus eight hexadecimal digits of the requirements' SHA-256, so a rebuilt
-    bundle of the same version is another release, and an unchanged one costs nothing.
-  - A marker is written last. A folder without it was left by a killed run and is built again.
-  - The link C(current) is not touched; old releases beyond O(keep) are removed, the current one never.
+  - The folder is named O(version) plus eight digits of the requirements' SHA-256, see decision 5.
+  - A folder without the marker, which is written last, was left by a killed run and is built again.
+  - The link C(current) is not touched. Old releases beyond O(keep) are removed, the current one never.
 options:
   bundle_url:
     description: Address of the served bundle, without a slash at the end.
@@ -47,8 +45,7 @@ options:
     description: Number of releases to keep, the current one included.
     type: int
     default: 5
-author:
-  - xjops
+author: [xjops]
 """
 
 EXAMPLES = r"""
@@ -201,7 +198,7 @@ def dearmoured(path: str) -> bytes:
 
 
 def environment(path: str) -> dict[str, str]:
-    """The settings of a `KEY='value'` file, as systemd reads it."""
+    """The settings of a file of `KEY='value'` lines."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -317,7 +314,11 @@ def give_to_root(folder: Path) -> None:
     """The running application must not be able to change its own code."""
     for place, folders, files in os.walk(folder):
         for name in (".", *folders, *files):
-            os.chown(Path(place, name), 0, 0, follow_symlinks=False)
+            path = Path(place, name)
+            os.chown(path, 0, 0, follow_symlinks=False)
+            mode = path.lstat().st_mode
+            if not path.is_symlink() and mode & 0o022:  # uv leaves a lock that everybody may write
+                path.chmod(mode & 0o7755)
 
 
 @contextlib.contextmanager

@@ -42,13 +42,16 @@ def list_(output_format: str) -> None:
 @format_option("table", "json")
 def show(site_name: str, output_format: str) -> None:
     """Machines, addresses and parts of a site, as xjops understands them."""
-    from xjops.cli import site_tables
-    from xjops.site import Site, summary
+    from xjops.site import Site
 
     found = Site.load(site_name)
     if output_format == "json":
+        from xjops.site import summary
+
         _print_json(**summary.as_data(found))
     else:
+        from xjops.cli import site_tables
+
         site_tables.site(found)
 
 

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,11 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from xjops.site.addresses import address_plan
-from xjops.site.gap import Gap, Item, Note, span, terabytes
 from xjops.site.groups import ROLES
-from xjops.site.model import Host, Site
-from xjops.site.planned import Finding
-from xjops.site.summary import Line
+from xjops.site.words import span, terabytes
+
+if TYPE_CHECKING:
+    from xjops.site.gap import Gap, Item, Note
+    from xjops.site.model import Host, Site
+    from xjops.site.planned import Finding
+    from xjops.site.summary import Line
 
 PIPE_WIDTH = 160
 MINIMUM = 10

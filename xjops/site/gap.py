@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xjops.site.registers import Register, Role, Server, SharedStorage
+from xjops.site.words import span, terabytes
 
 Action = Literal["grow", "add", "mount", "provide", "map"]
 PROPERTIES = (("memory_gb", "memory", "G"), ("cpus", "cores", ""), ("disk_gb", "disk", "G"))
@@ -27,7 +28,7 @@ ROLE_NAMES: dict[Role, str] = {
 class Item(BaseModel):
     """One thing to supplement. `subject` is a server's name or a part of the site."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     category: str = Field(description="English category.")
     category_zh: str = Field(description="The source's category.")
@@ -43,7 +44,7 @@ class Item(BaseModel):
 class Note(BaseModel):
     """A machine that stays as it is, or that doesn't count, and why."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     subject: str
     title: str = Field(description="The source's name.")
@@ -53,7 +54,7 @@ class Note(BaseModel):
 class Gap(BaseModel):
     """What is to be supplemented; what keeps more than is required; which machines don't count."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     existing_source: str
     required_source: str
@@ -234,26 +235,3 @@ def _access(existing: Register, required: Register) -> Iterator[Item]:
                 required="one for the balancer",
                 action="provide",
             )
-
-
-def terabytes(size_gb: int) -> str:
-    """`4096` → ``4T``; what is no whole number of T stays in G."""
-    return f"{size_gb // 1024}T" if size_gb % 1024 == 0 else f"{size_gb}G"
-
-
-def span(names: Iterable[str]) -> str:
-    """Names in one phrase: web1 web2 web3 packaging → ``web1 to web3, packaging``."""
-    runs: list[list[str]] = []
-    for name in names:
-        stem = name.rstrip("0123456789")
-        number = name[len(stem) :]
-        last = runs[-1][-1] if runs else ""
-        follows = number.isdigit() and last == f"{stem}{int(number) - 1}"
-        if follows:
-            runs[-1].append(name)
-        else:
-            runs.append([name])
-    return ", ".join(
-        run[0] if len(run) == 1 else f"{run[0]} to {run[-1]}" if len(run) > 2 else f"{run[0]}, {run[1]}"
-        for run in runs
-    )

@@ -12,7 +12,7 @@ import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -122,14 +122,16 @@ def _unlock(loader: Any, folder: Path, problems: list[Problem]) -> Any:
 
 
 def _combine(raw: Raw, border: Border, loader: Any, folder: Path) -> None:
+    from ansible.inventory.data import InventoryData
     from ansible.inventory.helpers import get_group_vars, sort_groups
-    from ansible.inventory.manager import InventoryManager
-    from ansible.plugins.loader import vars_loader
+    from ansible.plugins.loader import inventory_loader, vars_loader
     from ansible.utils.vars import combine_vars
 
     source = folder / "hosts.yml"
-    inventory = InventoryManager(loader=loader, sources=[str(source)])
-    plugin = vars_loader.get("ansible.builtin.host_group_vars")
+    inventory = InventoryData()
+    inventory_loader.get("yaml").parse(inventory, loader, str(source))
+    inventory.reconcile_inventory()
+    plugin = vars_loader.get("host_group_vars")
 
     def from_files(*entities: Any) -> Any:
         # Uncached: a vault made after an earlier load must be seen.
@@ -143,7 +145,7 @@ def _combine(raw: Raw, border: Border, loader: Any, folder: Path) -> None:
     raw.values, raw.places = border.plain(shared, Place(folder / "group_vars" / "all" / "site.yml"))
     raw.groups = tuple(str(name) for name in inventory.groups)
     hosts = []
-    for host in inventory.get_hosts():
+    for host in inventory.hosts.values():
         groups = sort_groups([group for group in host.get_groups() if group.name != "all"])
         own = {
             key: value for key, value in host.vars.items() if key not in ("inventory_file", "inventory_dir")
@@ -157,7 +159,9 @@ def _combine(raw: Raw, border: Border, loader: Any, folder: Path) -> None:
             own,
             from_files(host),
         )
-        values, places = border.plain(variables, Place(source))
+        mine = {key: value for key, value in variables.items() if shared.get(key) is not value}
+        values, places = border.plain(mine, Place(source))
+        values, places = raw.values | values, Places(places.whole, {**raw.places.places, **places.places})
         hosts.append(RawHost(str(host.name), tuple(str(group.name) for group in groups), values, places))
     raw.hosts = tuple(hosts)
 
@@ -214,4 +218,9 @@ def _origin(value: Any, key: Any) -> Place | None:
     of_value, of_key = Origin.get_tag(value), Origin.get_tag(key)
     # A combined mapping keeps the key object of the weaker file: the value tells which file counts.
     best = of_key if of_key and (not of_value or of_value.path == of_key.path) else of_value
-    return Place(Path(best.path), best.line_num) if best and best.path else None
+    return _place(best.path, best.line_num) if best and best.path else None
+
+
+@cache
+def _place(path: str, line: int | None) -> Place:
+    return Place(Path(path), line)

@@ -29,9 +29,9 @@ from xjops.site.types import (
 
 
 class Strict(BaseModel):
-    """Frozen; unknown keys are refused."""
+    """Frozen; unknown keys are refused. Validators are built when first used: a command needs few of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Identity(Strict):

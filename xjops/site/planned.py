@@ -8,9 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from xjops.site.addresses import address_plan, placeholder
-from xjops.site.gap import PROPERTIES, span, terabytes
+from xjops.site.gap import PROPERTIES
 from xjops.site.model import Host, Site
 from xjops.site.registers import GROUPS, Register, Server
+from xjops.site.words import span, terabytes
 
 # The same words as `xjops.checks.Status`, which stands above this package.
 State = Literal["pass", "warn", "fail", "not-run"]
@@ -21,7 +22,7 @@ RESERVED = (".example", ".invalid", ".test")  # RFC 2606: names that exist nowhe
 class Finding(BaseModel):
     """One thing looked at: `subject`, its state, what was seen and what mends it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     subject: str = Field(description="Host or part.")
     status: State = Field(description="As of a check.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from xjops.core.errors import ConfigurationError
 from xjops.site.addresses import address_plan
@@ -16,6 +16,8 @@ __all__ = ["Line", "as_data", "line", "names"]
 
 class Line(BaseModel):
     """One site in the list; `problems` are the lines that loading it ended in."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     title: str = ""

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xjops.site import registers
-from xjops.site.gap import gap, span, terabytes
+from xjops.site.gap import gap
 from xjops.site.registers import LoadBalancer, PublicAccess, Register, Server
+from xjops.site.words import span, terabytes
 
 SHAANXI = Path(__file__).parents[3] / "inventories" / "shaanxi"
 SERVERS = "全国中小学学籍信息管理系统所需服务器配置清单"

@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("registry.accounts.urls")),
     path("", include("registry.orgs.urls")),
     path("students/", include("registry.students.urls")),
+    path("imports/", include("registry.imports.urls")),
 ]

@@ -70,7 +70,7 @@ def _code(table: CodeSet) -> Reader:
     def read(text: str) -> str:
         code = table.code_of(text)
         if code is None:
-            raise WrongError(f"“{text[:20]}”不是{table.title}的代码或名称，应填{_choices(table)}")
+            raise WrongError(f"“{text[:20]}”不是{table.title}的代码或名称，应填 {_choices(table)}")
         return code
 
     return read

@@ -132,6 +132,12 @@ class ImportJob(models.Model):
         return settings.SHARED_ROOT / self.report_path if self.report_path else None
 
     @property
+    def colour(self) -> str:
+        """The colour of the state's badge."""
+        colours = {State.DONE: "green", State.REJECTED: "yellow", State.FAILED: "red"}
+        return colours.get(State(self.state), "secondary" if self.finished else "blue")
+
+    @property
     def finished(self) -> bool:
         """Whether nothing more happens by itself."""
         return self.state in FINAL

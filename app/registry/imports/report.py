@@ -11,6 +11,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import xlsxwriter
@@ -20,12 +21,17 @@ from registry.imports.limits import limit
 from registry.imports.models import ImportChunk, ImportJob
 from registry.imports.staging import load
 from registry.students.fields import Field, field_by_key
+from registry.students.numbers import mask_id, mask_phone
 
 ROW_HEADER, REASON_HEADER = "原表行号", "退回原因"
 PREVIEW_ROWS, SUMMARY_ROWS = 100, 30
 _NOTES = 2000
 _LISTED = 50_000
-_VARIABLE = re.compile(r"“[^”]*”|（[^）]*）|\d[\d\-]*")
+# What differs from cell to cell in texts of one kind: quoted values, remarks, dates, rows, codes.
+_VARIABLE = re.compile(
+    r"^“[^”]*”|，应填.*|（[^）]*）|(?<=没有 )\d+ 年 \d+ 月 \d+ 日(?=这)|(?<=第 )\d+(?= 行)"
+    r"|\d{4}-\d\d-\d\d|(?<=代码 )\d{6}|(?<=现为 )\d+|(?<=前 6 位 )\d+"
+)
 
 Error = tuple[str, str]
 
@@ -49,12 +55,24 @@ def summarize(job: ImportJob) -> tuple[list[list[Any]], list[list[Any]]]:
     preview: list[list[Any]] = []
     for row, cells, errors in rejected_rows(job):
         for key, text in errors:
-            counts[names[key], _VARIABLE.sub("…", text)] += 1
+            counts[names[key], kind_of(text)] += 1
             if len(preview) < PREVIEW_ROWS:
                 value = cells[positions[key]] if key in positions else ""
-                preview.append([row, names[key], value[:60], text])
+                preview.append([row, names[key], _masked(key, value)[:60], text])
+    preview.sort(key=itemgetter(0))
     summary = [[name, text, count] for (name, text), count in counts.most_common(SUMMARY_ROWS)]
     return summary, preview
+
+
+def kind_of(text: str) -> str:
+    """An error text without what is this cell's own, so that alike ones can be counted."""
+    return _VARIABLE.sub(lambda match: "" if match.group()[0] in "，（" else "…", text)
+
+
+def _masked(key: str, value: str) -> str:
+    """Personal numbers are masked on the page; the workbook, whose download is recorded, has them whole."""
+    kind = field_by_key()[key].kind
+    return mask_id(value) if kind == "id_number" else mask_phone(value) if kind == "phone" else value
 
 
 def write_report(job: ImportJob, relative: str) -> None:

@@ -15,7 +15,7 @@ description:
     afterwards the folder belongs to root.
   - The folder is named O(version) plus eight digits of the requirements' SHA-256, see decision 5.
   - A folder without the marker, which is written last, was left by a killed run and is built again.
-  - The link C(current) is not touched. Old releases beyond O(keep) are removed, the current one never.
+  - The link C(current) isn't touched. Old releases beyond O(keep) are removed, the current one never.
 options:
   bundle_url:
     description: Address of the served bundle, without a slash at the end.
@@ -47,7 +47,6 @@ options:
     default: 5
 author: [xjops]
 """
-
 EXAMPLES = r"""
 - name: Build the release
   release_build:

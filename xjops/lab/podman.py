@@ -22,6 +22,7 @@ from xjops.core.waiting import wait_for
 # capability numbers of linux/capability.h
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23,
                 "SYS_RESOURCE": 24, "AUDIT_WRITE": 29}  # fmt: skip
+SSH_SECONDS = 120.0  # a busy machine; on a quiet one a host answers after 2 s
 # What podman would set where it may; a machine without CAP_SYS_RESOURCE can't exceed its own limits.
 WANTED_LIMITS = {"nofile": (resource.RLIMIT_NOFILE, 1048576), "nproc": (resource.RLIMIT_NPROC, 32768)}
 
@@ -135,7 +136,7 @@ def start(name: str, create: Sequence[str | Path]) -> str:
     return "created"
 
 
-def wait_ssh(name: str, address: IPv4Address, seconds: float = 60) -> None:
+def wait_ssh(name: str, address: IPv4Address, seconds: float = SSH_SECONDS) -> None:
     """Wait until SSH answers at `address`, that is, until systemd in the container `name` has booted."""
     wait_for(
         lambda: _banner(address) or None,
@@ -147,7 +148,7 @@ def wait_ssh(name: str, address: IPv4Address, seconds: float = 60) -> None:
 
 def _banner(address: IPv4Address) -> bool:
     try:
-        with socket.create_connection((str(address), 22), timeout=2) as connection:
+        with socket.create_connection((str(address), 22), timeout=5) as connection:
             return connection.recv(4) == b"SSH-"
     except OSError:
         return False

@@ -30,7 +30,6 @@ GATEWAY = SUBNET[1]
 FIRST, BLOCK = 8, 8  # blocks of eight addresses from 10.58.27.8 on
 BLOCKS = (SUBNET.num_addresses - FIRST) // BLOCK - 1  # the last would hold the broadcast address
 REPOSITORY = "repo"
-START_SECONDS = 60.0
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,30}")
 Say = Callable[[str], None]
 
@@ -180,7 +179,7 @@ def create(name: str, hosts: Sequence[str], *, bundle: Path, public_key: Path, s
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(partial(_start, image_name=image_name, folder=folder), guests[1:]))
     for item, _ in made:
-        wait_ssh(item.container, item.addresses[NETWORK], START_SECONDS)
+        wait_ssh(item.container, item.addresses[NETWORK])
     key = str(folder / "id_ed25519")
     return ScratchSet(
         name=name,

@@ -97,6 +97,9 @@ def clear(session: vcenter.VCenter) -> None:
         if values.get("runtime.powerState") == "poweredOn":
             finish(session, machine.PowerOffVM_Task())
         finish(session, machine.Destroy_Task())
+    # the simulator doesn't give the space of a removed disk back
+    for store in session.below([(vim.Datastore, ("name",))], session.content.rootFolder):
+        store.RefreshDatastore()
 
 
 def finish(session: vcenter.VCenter, task: Any) -> Any:
@@ -139,3 +142,11 @@ def add_foreign(session: vcenter.VCenter, name: str, folder: str = "vm", **setti
         **settings,
     )
     return finish(session, place.CreateVM_Task(spec, pool, None))
+
+
+def network_card() -> Any:
+    """A change that adds a network card."""
+    card = vim.vm.device.VirtualEthernetCard
+    device = vim.vm.device.VirtualVmxnet3(key=-1, backing=card.NetworkBackingInfo(deviceName="VM Network"))
+    kinds = vim.vm.device.VirtualDeviceSpec
+    return kinds(operation=kinds.Operation.add, device=device)

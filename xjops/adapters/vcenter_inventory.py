@@ -253,14 +253,16 @@ def _datastores(place: Place, found: Found) -> tuple[Datastore, ...]:
     )
 
 
+def read_details(session: VCenter, machines: Iterable[Any]) -> Found:
+    """Everything of interest about machines, as vCenter gives it; those that vanished are left out."""
+    found = session.retrieve([(vim.VirtualMachine, _DETAILS)], machines)
+    return {item: values for item, values in found.items() if "name" in values}
+
+
 def read_machines(session: VCenter, place: Place, machines: Iterable[Any]) -> dict[str, Machine]:
     """The machines as they are now, by vCenter's id; those that vanished are left out."""
-    found = session.retrieve([(vim.VirtualMachine, _DETAILS)], machines)
-    return {
-        item._GetMoId(): _machine(place, item._GetMoId(), values)
-        for item, values in found.items()
-        if "name" in values
-    }
+    details = read_details(session, machines)
+    return {item._GetMoId(): as_machine(place, item, values) for item, values in details.items()}
 
 
 def refresh_machines(session: VCenter, machines: Mapping[Any, Machine]) -> dict[str, Machine]:
@@ -288,7 +290,8 @@ def _path(place: Place, values: Mapping[str, Any]) -> str:
     return f"{place.paths.get(values.get('parent'), '…')}/{values.get('name')}"
 
 
-def _machine(place: Place, identifier: str, values: Mapping[str, Any]) -> Machine:
+def as_machine(place: Place, item: Any, values: Mapping[str, Any]) -> Machine:
+    """A machine out of what `read_details` gave."""
     extra = {str(item.key): str(item.value) for item in values.get("config.extraConfig") or ()}
     annotation = str(values.get("config.annotation") or "")
     site, role = read_mark(annotation) or (extra.get(SITE_KEY), extra.get(ROLE_KEY))
@@ -296,7 +299,7 @@ def _machine(place: Place, identifier: str, values: Mapping[str, Any]) -> Machin
     disk = system_disk(devices)
     stage = extra.get(STAGE_KEY)
     return Machine(
-        id=identifier,
+        id=item._GetMoId(),
         name=str(values["name"]),
         path=_path(place, values),
         in_folder=values.get("parent") == place.folder,

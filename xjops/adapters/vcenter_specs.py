@@ -48,12 +48,12 @@ class Location:
 
 
 def clone(location: Location, template: Iterable[Any], size: Size, marks: Marks) -> Any:
-    """CloneSpec: a full copy with its final size, network and marks, not powered on.
+    """CloneSpec: a full copy with its CPUs, memory, network and marks, not powered on.
 
-    `template` are the template's devices. Customization is a task of its own, so that a run killed in
+    `template` are the template's devices. The disk grows and the guest is customized by tasks of their
+    own: a disk can only be changed under its own file's name, which is the copy's, and a run killed in
     between can go on.
     """
-    devices = list(template)
     config = vim.vm.ConfigSpec(
         numCPUs=size.cpus,
         memoryMB=size.memory_mb,
@@ -62,7 +62,7 @@ def clone(location: Location, template: Iterable[Any], size: Size, marks: Marks)
         memoryHotAddEnabled=True,
         annotation=marks.annotation,
         extraConfig=_options(marks),
-        deviceChange=[*_network(location.backing, devices), *_disk(devices, size.disk_gb)],
+        deviceChange=_network(location.backing, list(template)),
     )
     relocate = vim.vm.RelocateSpec(datastore=location.datastore, pool=location.pool, host=location.host)
     return vim.vm.CloneSpec(location=relocate, config=config, powerOn=False, template=False)
@@ -120,7 +120,7 @@ def _disk(devices: list[Any], wanted_gb: int) -> list[Any]:
     wanted_kb = wanted_gb * 1024**2
     if disk is None or disk.capacityInKB >= wanted_kb:
         return []
-    disk = copy.copy(disk)  # the devices may serve for the next machine as well
+    disk = copy.copy(disk)
     disk.capacityInKB = wanted_kb
     disk.capacityInBytes = wanted_kb * 1024
     return [_edit(disk)]
@@ -130,7 +130,7 @@ def _network(backing: Any, devices: list[Any]) -> list[Any]:
     card = next((item for item in devices if isinstance(item, vim.vm.device.VirtualEthernetCard)), None)
     if card is None:
         return []
-    card = copy.copy(card)
+    card = copy.copy(card)  # the template's devices serve for the next machine as well
     card.backing = backing
     card.connectable = vim.vm.device.VirtualDevice.ConnectInfo(
         startConnected=True, allowGuestControl=True, connected=False

@@ -19,7 +19,7 @@ from pyVmomi import vim, vmodl
 
 from xjops.adapters import vcenter_specs as specs
 from xjops.adapters.vcenter import FaultError, VCenter, explain
-from xjops.adapters.vcenter_inventory import Place, addresses_of, read_machines, refresh_machines
+from xjops.adapters.vcenter_inventory import Place, addresses_of, as_machine, read_details, refresh_machines
 from xjops.adapters.vcenter_model import Machine, Size
 
 _TASK = ("info.state", "info.progress", "info.error", "info.result")
@@ -72,10 +72,11 @@ class Works:
         self.session = session
         self.place = place
         self._hosts = cycle(place.hosts or [None])
+        self._known: dict[str, Any] = {}  # devices by machine, as last read
 
     @cached_property
     def _template_devices(self) -> Any:
-        return self._devices(self.place.template)
+        return self._devices(self.place.template._GetMoId())
 
     @cached_property
     def _backing(self) -> Any:
@@ -84,9 +85,10 @@ class Works:
     def _machine(self, identifier: str) -> Any:
         return vim.VirtualMachine(identifier, self.session.stub)
 
-    def _devices(self, machine: Any) -> Any:
-        found = self.session.retrieve([(vim.VirtualMachine, ("config.hardware.device",))], [machine])
-        return found[machine]["config.hardware.device"]
+    def _devices(self, machine: str) -> Any:
+        if machine not in self._known:
+            self.read([machine])
+        return self._known.get(machine, ())
 
     def clone(self, name: str, size: Size, marks: specs.Marks, datastore: str) -> str:
         """Copy the template to `name`; without DRS the hosts take turns."""
@@ -102,9 +104,9 @@ class Works:
 
     def change(self, machine: str, before: Size, after: Size, marks: specs.Marks) -> str:
         """Grow a machine and write its marks."""
-        item = self._machine(machine)
-        devices = self._devices(item) if after.disk_gb > before.disk_gb else ()
-        return str(item.ReconfigVM_Task(specs.change(devices, before, after, marks))._GetMoId())
+        devices = self._devices(machine) if after.disk_gb > before.disk_gb else ()
+        spec = specs.change(devices, before, after, marks)
+        return str(self._machine(machine).ReconfigVM_Task(spec)._GetMoId())
 
     def power_on(self, machine: str) -> str:
         """Start a machine."""
@@ -120,7 +122,10 @@ class Works:
 
     def read(self, machines: Iterable[str]) -> dict[str, Machine]:
         """Machines as they are now, by id."""
-        return read_machines(self.session, self.place, [self._machine(item) for item in machines])
+        details = read_details(self.session, [self._machine(item) for item in machines])
+        for item, values in details.items():
+            self._known[item._GetMoId()] = values.get("config.hardware.device", ())
+        return {item._GetMoId(): as_machine(self.place, item, values) for item, values in details.items()}
 
     def refresh(self, machines: Iterable[Machine]) -> dict[str, Machine]:
         """How known machines run now, by id: power, addresses, pending customization."""

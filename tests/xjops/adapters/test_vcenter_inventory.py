@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pyVmomi import vim
 
-from tests.xjops.vcsim import add_foreign, finish, machine_named, reconfigure
+from tests.xjops.vcsim import add_foreign, finish, machine_named, network_card, reconfigure
 from xjops.adapters import vcenter
 from xjops.adapters.vcenter_inventory import UnknownNameError, look
 from xjops.adapters.vcenter_model import HOST_KEY, Power, Size
@@ -62,7 +62,7 @@ def test_a_look_at_an_empty_vcenter(vcenter_site: Site) -> None:
     assert estate.template.size == Size(2, 2048, 30)
     assert estate.template.cards == 1
     assert [store.name for store in estate.datastores] == ["LocalDS_0", "LocalDS_1", "LocalDS_2"]
-    assert all(store.capacity_gb == 2048 for store in estate.datastores)
+    assert all(store.capacity_gb == 3072 for store in estate.datastores)
     assert (estate.host_cpus, estate.host_memory_mb) == (64, 512 * 1024)
     assert place.hosts == []  # DRS places the machines
 
@@ -71,7 +71,7 @@ def test_foreign_machines_are_counted_and_their_addresses_known(vcenter_site: Si
     with vcenter.connect(vcenter_site) as session:
         add_foreign(session, "web2")  # a name the site wants
         other = add_foreign(session, "printer")
-        reconfigure(session, "printer", deviceChange=[_card()])
+        reconfigure(session, "printer", deviceChange=[network_card()])
         finish(session, other.PowerOnVM_Task())
         option = vim.option.OptionValue(key="SET.guest.ipAddress", value="10.58.7.11")
         reconfigure(session, "printer", extraConfig=[option])
@@ -82,15 +82,6 @@ def test_foreign_machines_are_counted_and_their_addresses_known(vcenter_site: Si
     assert (web2.name, web2.site, web2.in_folder, web2.path) == ("web2", None, False, "DC0/vm/web2")
     assert not web2.disk
     assert web2.power is Power.OFF
-
-
-def _card() -> object:
-    device = vim.vm.device.VirtualVmxnet3(
-        key=-1,
-        backing=vim.vm.device.VirtualEthernetCard.NetworkBackingInfo(deviceName="VM Network"),
-    )
-    add = vim.vm.device.VirtualDeviceSpec.Operation.add
-    return vim.vm.device.VirtualDeviceSpec(operation=add, device=device)
 
 
 def test_a_mark_in_the_annotation_alone_makes_a_machine_ours(vcenter_site: Site) -> None:

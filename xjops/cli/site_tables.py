@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -30,11 +32,9 @@ ROLE_WORDS = {name: name.removesuffix("s").replace("_", " ") for name in ROLES}
 
 
 def console() -> Console:
-    """The terminal; where there is none, wide enough that lines stay whole."""
-    screen = Console()
-    if screen.is_terminal or "COLUMNS" in os.environ:
-        return screen
-    return Console(width=PIPE_WIDTH)
+    """The terminal; where there is none at all, wide enough that lines stay whole."""
+    terminal = any(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return Console() if terminal or "COLUMNS" in os.environ else Console(width=PIPE_WIDTH)
 
 
 def _table(*columns: str) -> Table:
@@ -152,23 +152,31 @@ def gap(site: Site, found: Gap) -> None:
     _heading(screen, site, "required less existing")
     rows = _rows(found.items)
     cells = [("what", "exists", "required", "to do"), *(_cells(item, subjects) for item, subjects in rows)]
-    widths = _fitting([max(map(cell_len, column)) for column in zip(*cells, strict=True)], screen.width)
-    for number, (heading, group) in enumerate(
-        groupby(rows, lambda row: (row[0].category, row[0].category_zh))
-    ):
+    widths = _fitting([max(map(cell_len, column)) for column in zip(*cells, strict=True)], screen.width - 2)
+
+    def show(*lines: tuple[str, ...], header: bool = False) -> None:
         table = _table(*cells[0])
-        table.show_header = number == 0
+        table.show_header = header
         for column, width in zip(table.columns, widths, strict=True):
             column.width = width
-        for item, subjects in group:
-            table.add_row(*_cells(item, subjects))
+        table.columns[-1].style = "yellow"
+        for line in lines:
+            table.add_row(*line)
+        screen.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+    if rows:
+        show(header=True)
+    for heading, group in groupby(rows, lambda row: (row[0].category, row[0].category_zh)):
         screen.print(Text(f"{heading[0]} ", "bold cyan"), Text(heading[1], "dim"))
-        screen.print(table)
+        show(*(_cells(item, subjects) for item, subjects in group))
     _notes(screen, "Stay as they are", found.kept)
     _notes(screen, "Don't count", found.not_counted)
     things = f"{len(rows)} things to supplement" if found.items else "nothing to supplement"
     screen.print(Text(f"\n{things}", "bold yellow" if found.items else "bold green"))
-    screen.print(Text(f"required: {found.required_source}\nexisting: {found.existing_source}", "dim"))
+    sources = {"required": found.required_source, "existing": found.existing_source}
+    for text in dict.fromkeys(sources.values()):
+        names = " and ".join(name for name, source in sources.items() if source == text)
+        screen.print(Text(f"{names}: {text}", "dim"))
 
 
 def _fitting(widths: list[int], screen: int) -> list[int]:
@@ -207,4 +215,4 @@ def _notes(screen: Console, heading: str, notes: Sequence[Note]) -> None:
         same = list(group)
         titles = f" {same[0].title}" if len(same) == 1 else ""
         table.add_row(span(note.subject for note in same) + titles, text)
-    screen.print(table)
+    screen.print(Padding(table, (0, 0, 0, 2), expand=False))

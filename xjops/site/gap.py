@@ -36,7 +36,7 @@ class Item(BaseModel):
     property: str = Field(
         description="memory, cores, disk, server, machines, size, mount, device, member, address, domain."
     )
-    exists: str = Field(description="What there is; `none` when nothing.")
+    exists: str = Field(description="What there is; `none`, or `unrecorded` where the register does not say.")
     required: str = Field(description="What there must be.")
     action: Action = Field(description="What is to be done.")
 
@@ -191,7 +191,7 @@ def _mounts(
             yield Item(
                 **(common | {"subject": server.name}),
                 property="mount",
-                exists="not recorded",
+                exists="unrecorded",
                 required=f"mounted (not on {without})" if without else "mounted",
                 action="mount",
             )

@@ -102,8 +102,9 @@ def _unlock(loader: Any, folder: Path, problems: list[Problem]) -> Any:
     try:
         secret = get_file_vault_secret(filename=str(password), loader=loader)
         secret.load()
-    except (AnsibleError, OSError):
-        what = f"is vaulted, and there is no password to read in {password}"
+    except (AnsibleError, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".") if password.exists() else f"there is no {password}"
+        what = f"is vaulted, and its password can't be read: {reason}"
         problems += [Problem("vault", Place(path), what, mend) for path in (*vaulted, *inline)]
         return None
     loader.set_vault_secrets([("default", secret)])

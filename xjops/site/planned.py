@@ -197,7 +197,7 @@ def _files(site: Site) -> Iterator[Finding]:
         "balancer.ca_file": site.balancer.ca_file,
         "bundle.public_key_file": site.bundle.public_key_file,
     }
-    mend = "xjops lab up" if site.site.kind == "lab" else "put it there"
+    mend = "xjops lab up" if site.site.kind == "lab" else f"put it below inventories/{site.name}"
     for key, path in named.items():
         if path is not None and not site.file(path).is_file():
             yield Finding(subject=key, status="warn", text=f"{path} is not there yet", mend=mend)

@@ -101,7 +101,7 @@ def test_gap_of_shaanxi(run: Run) -> None:
         "database servers none 2 physical machines, Oracle RAC provide",
         "Shared storage 共享存储",
         "shared storage: size 2T 4T or more grow",
-        "web1 to web9, packaging not recorded mounted (not on scheduling) mount",
+        "web1 to web9, packaging unrecorded mounted (not on scheduling) mount",
         "Load balancer 负载均衡",
         "balancer none hardware balancer provide",
         "web2 to web9 none mapped map",

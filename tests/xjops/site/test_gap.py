@@ -24,7 +24,7 @@ EXPECTED = [
     ("数据库服务器", "database servers", "machines", "none", "2 physical machines, Oracle RAC", "provide"),
     ("共享存储", "shared storage", "size", "2T", "4T or more", "grow"),
     *(
-        ("共享存储", name, "mount", "not recorded", "mounted (not on scheduling)", "mount")
+        ("共享存储", name, "mount", "unrecorded", "mounted (not on scheduling)", "mount")
         for name in (*(f"web{n}" for n in range(1, 10)), "packaging")
     ),
     ("负载均衡", "balancer", "device", "none", "hardware balancer", "provide"),

@@ -169,9 +169,23 @@ def test_a_wrong_password_is_one_line(example: Path) -> None:
 def test_no_password_is_one_line(example: Path) -> None:
     vault(example, "open sesame")
     with pytest.raises(
-        ConfigurationError, match=r"is vaulted, and there is no password to read in .*vault-password →"
+        ConfigurationError,
+        match=r"is vaulted, and its password can't be read: there is no .*vault-password →",
     ):
         Site.load("mistaken")
+
+
+def test_a_password_program_that_fails_says_so(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault(example, "open sesame")
+    script = tmp_path / "ask"
+    script.write_text("#!/bin/sh\necho no keyring >&2\nexit 3\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("XJOPS_VAULT_PASSWORD_FILE", str(script))
+    with pytest.raises(ConfigurationError, match=r"can't be read: .*returned non-zero \(3\)") as caught:
+        Site.load("mistaken")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_variable_names_another_password_file(

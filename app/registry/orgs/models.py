@@ -8,6 +8,7 @@ from django.core.validators import RegexValidator
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
+from registry.fields import BytewiseCharField
 from registry.regions.models import Region
 from registry.scope import limit_to_unit
 
@@ -54,7 +55,7 @@ class School(models.Model):
     name = models.CharField(_("学校名称"), max_length=80, db_index=True)
     stage = models.CharField(_("办学类型"), max_length=12, choices=Stage.choices)
     region = models.ForeignKey(Region, models.PROTECT, related_name="schools", verbose_name=_("主管行政区划"))
-    region_path = models.CharField(_("区划路径"), max_length=18, blank=True, editable=False)
+    region_path = BytewiseCharField(_("区划路径"), max_length=18, blank=True, editable=False)
     address = models.CharField(_("地址"), max_length=180, blank=True)
     closed_on = models.DateField(_("撤销日期"), null=True, blank=True)
 

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from registry.fields import BytewiseCharField
 from registry.scope import limit_to_unit
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Region(models.Model):
     parent = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="children", verbose_name=_("上级")
     )
-    path = models.CharField(_("路径"), max_length=18, blank=True, db_index=True)
+    path = BytewiseCharField(_("路径"), max_length=18, blank=True)
     valid_from = models.DateField(_("启用日期"), null=True, blank=True)
     valid_to = models.DateField(_("停用日期"), null=True, blank=True)
 
@@ -68,6 +69,7 @@ class Region(models.Model):
         verbose_name = _("行政区划")
         verbose_name_plural = _("行政区划")
         ordering = ("code",)
+        indexes = (models.Index(fields=["path"], name="region_path_idx"),)
 
     def __str__(self) -> str:
         return self.name

@@ -53,11 +53,12 @@ class Student(models.Model):
 
     # What the registry itself keeps
     school = models.ForeignKey(School, models.PROTECT, related_name="students", verbose_name=_("学校"))  # 1
-    region_path = models.CharField(_("区划路径"), max_length=18, blank=True, editable=False)
+    region_path = BytewiseCharField(_("区划路径"), max_length=18, blank=True, editable=False)
     status = models.CharField(_("学籍状态"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
-    student_number = BytewiseCharField(_("学籍号"), max_length=19, blank=True, db_index=True)
+    student_number = BytewiseCharField(_("学籍号"), max_length=19, blank=True)
+    # Indexes and constraints of text columns stand in Meta: `db_index` and `unique` make a second one for LIKE.
     # Oracle drops conditional unique constraints: so the number again, or NULL when it isn't held.
-    active_key = models.CharField(max_length=19, null=True, unique=True, editable=False)
+    active_key = BytewiseCharField(max_length=19, null=True, editable=False)
     search_pinyin = BytewiseCharField(_("拼音检索"), max_length=120, blank=True, editable=False)
     search_initials = BytewiseCharField(_("首字母检索"), max_length=36, blank=True, editable=False)
     photo = models.CharField(_("照片"), max_length=120, blank=True)  # below SHARED_ROOT/photos
@@ -138,10 +139,12 @@ class Student(models.Model):
             models.Index(fields=["region_path", "search_pinyin"], name="student_path_idx"),
             models.Index(fields=["search_pinyin"], name="student_pinyin_idx"),
             models.Index(fields=["search_initials", "search_pinyin"], name="student_initials_idx"),
+            models.Index(fields=["student_number"], name="student_number_idx"),
             models.Index(fields=["name", "birth_date"], name="student_name_idx"),
             models.Index(fields=["id_number"], name="student_id_number_idx"),
         )
         constraints = (
+            models.UniqueConstraint(fields=["active_key"], name="student_active_key_uniq"),
             models.CheckConstraint(
                 name="student_active_key",
                 condition=Q(active_key__isnull=True) | Q(active_key=F("student_number")),
@@ -170,7 +173,9 @@ class Student(models.Model):
 class FamilyMember(models.Model):
     """A family member; `position` 1 is fields 47 to 58 of the standard, 2 is fields 59 to 70."""
 
-    student = models.ForeignKey(Student, models.CASCADE, related_name="family", verbose_name=_("学生"))
+    student = models.ForeignKey(  # the constraint below begins with it: an index of its own would be a second
+        Student, models.CASCADE, related_name="family", db_index=False, verbose_name=_("学生")
+    )
     position = models.PositiveSmallIntegerField(_("序号"))
     name = models.CharField(_("姓名"), max_length=36)  # 47, 59
     kinship = models.CharField(_("关系"), max_length=2, blank=True)  # 48, 60
@@ -208,17 +213,24 @@ class StudentNumber(models.Model):
 
     student = models.ForeignKey(Student, models.CASCADE, related_name="numbers", verbose_name=_("学生"))
     kind = models.CharField(_("类别"), max_length=1, choices=NumberKind.choices)
-    number = BytewiseCharField(_("学籍号"), max_length=19, db_index=True)
+    number = BytewiseCharField(_("学籍号"), max_length=19)
     since = models.DateTimeField(_("启用时间"), default=timezone.now)
     reason = models.CharField(_("原因"), max_length=120, blank=True)
     by = models.ForeignKey(
-        "accounts.User", models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("经办账号")
+        "accounts.User",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=_("经办账号"),
     )
 
     class Meta:
         verbose_name = _("学籍号历史")
         verbose_name_plural = _("学籍号历史")
         ordering = ("since", "id")
+        indexes = (models.Index(fields=["number"], name="student_number_history_idx"),)
 
     def __str__(self) -> str:
         return self.number

@@ -232,7 +232,7 @@ class Applying:
             reason = self.works.customization_failure(job.machine.id)
             return NoAddressError(
                 f"{job.name} never got its address {job.change.wanted.address}: after {seconds:g} s "
-                f"VMware Tools shows {shown}" + (f"; {reason}" if reason else ""),
+                f"VMware Tools shows {shown}" + (f"; vCenter says: {reason}" if reason else ""),
                 mend="look at its console: VMware Tools installed in the template? the network right?",
             )
         state = f", at {job.percent} %" if job.percent is not None else ""

@@ -81,10 +81,10 @@ def test_every_host_comes_up_whole(base_lab: Site) -> None:
             [XJOPS, "lab", "status", "--format", "json"], capture_output=True, text=True, timeout=120,
             check=False,
         )  # fmt: skip
-        found: dict[str, object] = json.loads(done.stdout)
+        found: dict[str, object] = json.loads(done.stdout or "{}")
         return found if done.returncode == 0 else None
 
-    found = wait_for(settled, what="every host of the lab", seconds=120, mend="xjops lab status", interval=2)
+    found = wait_for(settled, what="every host of the lab", seconds=240, mend="xjops lab status", interval=2)
     assert isinstance(found["hosts"], list)
     assert {host["systemd"] for host in found["hosts"]} == {"running"}
     assert {host["ssh"] for host in found["hosts"]} == {"ok"}
@@ -237,12 +237,12 @@ def test_hosts_outlive_a_restart_of_the_simulator(base_lab: Site) -> None:
     before = started_at(base_lab, "web2", "packaging", "db1")
     simulator.stop(base_lab)
     run("lab", "up")
-    time.sleep(3)  # several looks of the agent at an empty vCenter
+    time.sleep(5)  # several looks of the agent at an empty vCenter
     assert started_at(base_lab, "web2", "packaging", "db1") == before
     with vcenter.connect(base_lab) as session:
         assert agent.machines(session) == {}
     run("vm", "apply", "--yes")
-    time.sleep(3)
+    time.sleep(5)
     assert started_at(base_lab, "web2", "packaging", "db1") == before
     with vcenter.connect(base_lab) as session:
         assert set(agent.machines(session)) == {host.name for host in base_lab.virtual_machines}

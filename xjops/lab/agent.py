@@ -2,8 +2,8 @@
 
 It does what the hypervisor, the guest customization and VMware Tools do on real kit: it starts a container
 with the address that the customization gave the guest, and tells vCenter the guest's SSH host key. It runs
-detached (`xjops lab agent`, see `xjops.lab.daemon`) and looks once a second. What it decides is in
-`xjops.lab.machines`.
+detached (`xjops lab agent`, see `xjops.lab.daemon`). Every other second it reads a few properties from
+vCenter, and only when they have changed it asks podman, too. What it decides is in `xjops.lab.machines`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from xjops.lab.podman import remove, start, stop, wait_ssh
 from xjops.site import Host as SiteHost
 from xjops.site import Site
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
+THOROUGH_SECONDS = 30.0  # containers are looked at this often though vCenter shows nothing new
 RETRY_SECONDS = 3.0  # after vCenter gave no answer
 STARTS_AT_ONCE = 3
 SIMULATOR_OPTION = "config.xjops.simulator"
+SIGNS = ("name", "runtime.powerState", "config.instanceUuid", "guest.ipAddress")
 PROPERTIES = ("name", "runtime.powerState", "config.instanceUuid", "config.template", "config.extraConfig",
               "guest.ipAddress")  # fmt: skip
 Log = Callable[[str], None]
@@ -96,6 +98,14 @@ def machines(session: vcenter.VCenter) -> dict[str, tuple[Any, Machine]]:
     return result
 
 
+def signs(session: vcenter.VCenter) -> dict[str, tuple[str, ...]]:
+    """What decides over hosts, of every machine, by vCenter's id: cheap to read and to compare."""
+    from pyVmomi import vim
+
+    found = session.below([(vim.VirtualMachine, SIGNS)], session.content.rootFolder)
+    return {item._GetMoId(): tuple(str(values.get(name)) for name in SIGNS) for item, values in found.items()}
+
+
 def _address(value: object) -> IPv4Address | None:
     try:
         return IPv4Address(str(value)) if value else None
@@ -104,16 +114,27 @@ def _address(value: object) -> IPv4Address | None:
 
 
 class Agent:
-    """Carries out what `decide` says, for one site."""
+    """Carries out what `decide` says, for one site, until `stopped`."""
 
-    def __init__(self, site: Site, log: Log) -> None:
+    def __init__(self, site: Site, log: Log, stopped: Callable[[], bool] = lambda: False) -> None:
         self.site = site
         self.log = log
+        self.stopped = stopped
         self.image = image.name()
         self._said: set[str] = set()
+        self._signs: dict[str, tuple[str, ...]] | None = None
+        self._due = 0.0
 
-    def look(self, session: vcenter.VCenter, mark: str) -> None:
-        """One look: start, stop and remove hosts until they agree with vCenter."""
+    def glance(self, session: vcenter.VCenter, mark: str) -> None:
+        """Look thoroughly when something has changed, the last look failed, or it was long ago."""
+        now = signs(session)
+        if now == self._signs and time.monotonic() < self._due:
+            return
+        self._signs = now if self.look(session, mark) else None
+        self._due = time.monotonic() + THOROUGH_SECONDS
+
+    def look(self, session: vcenter.VCenter, mark: str) -> bool:
+        """Start, stop and remove hosts until they agree with vCenter; whether all of it was done."""
         shown = machines(session)
         present = hosts.lab_containers(self.site.name)
         virtual = {
@@ -126,8 +147,10 @@ class Agent:
         steps, after = decide(memory, mark, fit, virtual)
         with ThreadPoolExecutor(STARTS_AT_ONCE) as pool:
             done = list(zip(steps, pool.map(self._try, steps), strict=True))
-        remember(self.site.name, undone(memory, after, [step for step, ok in done if not ok]))
+        failed = [step for step, ok in done if not ok]
+        remember(self.site.name, undone(memory, after, failed))
         self._publish(shown, {*virtual, *(step.name for step, ok in done if ok)})
+        return not failed
 
     def _fits(self, machine: Machine, present: Mapping[str, Any]) -> bool:
         """Whether the lab may make this machine a host; says once why not."""
@@ -150,6 +173,8 @@ class Agent:
     def _try(self, step: Step) -> bool:
         name = hosts.container_name(self.site.name, step.name)
         began = time.monotonic()
+        if self.stopped():
+            return False
         try:
             if step.do in (Do.REMOVE, Do.REPLACE):
                 remove([name])
@@ -173,7 +198,7 @@ class Agent:
             host = SiteHost(name=machine.name, groups=(), address=machine.address)
         item = hosts.guest_of(self.site, host, hosts.VIRTUAL, address=machine.address)
         start(item.container, hosts.words(self.site, item, self.image))
-        wait_ssh(item.container, machine.address)
+        wait_ssh(item.container, machine.address, stopped=self.stopped)
 
     def _publish(self, shown: Mapping[str, tuple[Any, Machine]], up: Iterable[str]) -> None:
         """Tell vCenter the host keys of the guests that are up, as VMware Tools would."""
@@ -194,7 +219,7 @@ class Agent:
 def run(site: Site, log: Log, stopped: Callable[[], bool]) -> None:
     """Look until `stopped`; a vCenter that doesn't answer is waited for and named once."""
     network.guard(segment.subnet for segment in hosts.networks(site).values())
-    agent = Agent(site, log)
+    agent = Agent(site, log, stopped)
     complaint = ""
     while not stopped():
         try:
@@ -203,7 +228,7 @@ def run(site: Site, log: Log, stopped: Callable[[], bool]) -> None:
                 log(f"connected to {session.endpoint} (simulator {mark[:8]})")
                 complaint = ""
                 while not stopped():
-                    agent.look(session, mark)
+                    agent.glance(session, mark)
                     time.sleep(LOOK_SECONDS)
         except XjopsError as error:
             if str(error) != complaint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import resource
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -136,14 +136,24 @@ def start(name: str, create: Sequence[str | Path]) -> str:
     return "created"
 
 
-def wait_ssh(name: str, address: IPv4Address, seconds: float = SSH_SECONDS) -> None:
-    """Wait until SSH answers at `address`, that is, until systemd in the container `name` has booted."""
+def wait_ssh(
+    name: str,
+    address: IPv4Address,
+    seconds: float = SSH_SECONDS,
+    stopped: Callable[[], bool] = lambda: False,
+) -> None:
+    """Wait until SSH answers at `address`, that is, until systemd in the container `name` has booted.
+
+    Ends with `XjopsError` when `stopped` says so meanwhile.
+    """
     wait_for(
-        lambda: _banner(address) or None,
+        lambda: True if stopped() or _banner(address) else None,
         what=f"SSH of {name} at {address}",
         seconds=seconds,
         mend=f"podman logs {name}; podman exec {name} systemctl --failed",
     )
+    if stopped():
+        raise XjopsError(f"{name}: not waited for any longer")
 
 
 def _banner(address: IPv4Address) -> bool:

@@ -57,7 +57,7 @@ def containers(monkeypatch: pytest.MonkeyPatch) -> Containers:
     monkeypatch.setattr(hosts, "lab_containers", fake.of)
     for name in ("start", "remove", "stop"):
         monkeypatch.setattr(agent, name, getattr(fake, name))
-    monkeypatch.setattr(agent, "wait_ssh", lambda name, address: None)
+    monkeypatch.setattr(agent, "wait_ssh", lambda name, address, stopped: None)
     return fake
 
 
@@ -159,6 +159,47 @@ def test_foreign_machines_and_foreign_addresses_become_no_hosts(site: Site, cont
     assert containers.running() == {"web3"}
     assert "web2: no host: its address 10.58.7.12 is not in 10.58.107.0/24" in log
     assert "web3: no host: a physical machine of the lab has this name" in log
+
+
+@pytest.mark.vcsim
+def test_podman_is_asked_only_when_vcenter_shows_something_new(
+    site: Site, containers: Containers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log: list[str] = []
+    asked: list[str] = []
+
+    def count(name: str) -> dict[str, Container]:
+        asked.append(name)
+        return containers.of(name)
+
+    monkeypatch.setattr(hosts, "lab_containers", count)
+    provision.apply(provision.plan(site, ["web2"]))
+    with vcenter.connect(site) as session:
+        worker = agent.Agent(site, log.append)
+        for _ in range(3):
+            worker.glance(session, "mark")
+        assert len(asked) == 1
+        agent.machines(session)["web2"][0].PowerOff()
+        for _ in range(3):
+            worker.glance(session, "mark")
+        assert len(asked) == 2
+        assert containers.running() == set()
+        monkeypatch.setattr(agent, "THOROUGH_SECONDS", 0.0)
+        worker._due = 0.0
+        worker.glance(session, "mark")
+        worker.glance(session, "mark")
+        assert len(asked) == 4, "once in a while it looks all the same"
+
+
+@pytest.mark.vcsim
+def test_an_agent_that_is_told_to_stop_starts_nothing_more(site: Site, containers: Containers) -> None:
+    log: list[str] = []
+    provision.apply(provision.plan(site, ["web2"]))
+    with vcenter.connect(site) as session:
+        assert not agent.Agent(site, log.append, lambda: True).look(session, "mark")
+        assert containers.running() == set()
+        assert agent.Agent(site, log.append).look(session, "mark"), "the next agent goes on"
+    assert containers.running() == {"web2"}
 
 
 @pytest.mark.vcsim

@@ -172,6 +172,9 @@ def make(parameters: dict[str, Any]) -> str:
     """Make the directory; what was done."""
     path = Path(parameters["path"])
     new = Path(f"{path}.making")
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
+        shutil.chown(path.parent, "postgres", "postgres")
     with only_one(path, 60) as lock:
         if inspect(path, parameters["version"], parameters["state"]):
             return "an earlier run completed it"

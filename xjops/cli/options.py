@@ -17,7 +17,7 @@ def site_option(function: F) -> F:
         "--site",
         "site_name",
         metavar="NAME",
-        default=lambda: os.environ.get("XJOPS_SITE", "lab"),
+        default=lambda: os.environ.get("XJOPS_SITE") or "lab",
         show_default="lab",
         help="The site: a folder under inventories/ (or XJOPS_SITE).",
     )(function)

@@ -165,7 +165,7 @@ def test_a_standby_without_slot_says_so_at_the_deadline(
 ) -> None:
     postgres = Postgres(monkeypatch, slot=slot)
     with pytest.raises(
-        DataError, match=r"the primary is not ready for us after 0 s: no slot db2 → bring the primary"
+        DataError, match="the primary is not ready for us after 0 s: no slot db2 → bring the primary"
     ):
         postgresql_data.make(wanted(tmp_path, "standby"))
     assert all(Path(command[0]).name == "psql" for command in postgres.commands)
@@ -177,7 +177,7 @@ def test_what_an_earlier_run_still_makes_is_waited_for(
     holder = os.open(tmp_path / "main.lock", os.O_RDWR | os.O_CREAT)
     fcntl.flock(holder, fcntl.LOCK_EX)
     with (
-        pytest.raises(DataError, match="an earlier run still makes .* after 0 s → wait"),
+        pytest.raises(DataError, match=r"an earlier run still makes .* after 0 s → wait"),
         postgresql_data.only_one(tmp_path / "main", 0),
     ):
         pass

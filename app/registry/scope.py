@@ -3,7 +3,7 @@
 Regions form a tree; each region's `path` is the concatenation of the six-digit codes from its province
 down to itself (`610000`, `610000610100`, …), and the root (the ministry) has the empty path. Because a
 path is digits only, "everything below" is a plain range on an ordinary index in every database and
-collation. Schools and students carry a copy of their region's path (docs/decisions/scope-by-path.md).
+collation. Schools and students carry a copy of their region's path (docs/decisions/0010-scope-by-path.md).
 """
 
 from __future__ import annotations

@@ -142,6 +142,30 @@ def test_from_the_first_sign_in_to_the_student(page: Any, here: SimpleNamespace)
     assert AuditEntry.objects.filter(action=Action.REVEAL, user=here.user).count() == 1
 
 
+def test_more_rows_and_the_way_back(page: Any, here: SimpleNamespace) -> None:
+    from playwright.sync_api import expect
+
+    for _ in range(40):
+        factories.make_student(here.school, name="赵云")
+    here.user.must_change_password = False
+    here.user.save()
+    sign_in(page, factories.PASSWORD)
+    page.wait_for_selector("h1:has-text('雁塔区')")
+    page.goto(reverse("students:list"))
+    page.fill("input[type=search]", "zhaoyun")
+    rows = page.locator("#results tbody tr:not(.more)")
+    expect(page.locator("#results tbody tr.more")).to_have_count(1)
+    expect(rows).to_have_count(25)
+    page.click("text=显示更多")
+    expect(rows).to_have_count(40)
+    assert "zhaoyun" not in page.url
+    rows.nth(30).locator("a").click()
+    page.wait_for_selector("text=个人基本信息")
+    page.go_back()
+    expect(page.locator("input[type=search]")).to_have_value("zhaoyun")
+    expect(rows).to_have_count(25)
+
+
 def test_declining_to_show_shows_and_records_nothing(page: Any, here: SimpleNamespace) -> None:
     here.user.must_change_password = False
     here.user.save()

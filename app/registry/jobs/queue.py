@@ -7,7 +7,7 @@ import logging
 import os
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 from django_tasks import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
@@ -53,9 +53,7 @@ def requeue(task: DBTaskResult, *, counts: bool = True) -> bool:
 def reap() -> int:
     """Queue dead workers' tasks again, and return how many; after `ATTEMPTS` tries a task fails for good."""
     _bury_own_dead()
-    alive = set(
-        WorkerBeat.objects.filter(beat_at__gt=timezone.now() - DEAD_AFTER).values_list("worker_id", flat=True)
-    )
+    alive = set(WorkerBeat.objects.filter(beat_at__gt=Now() - DEAD_AFTER).values_list("worker_id", flat=True))
     taken = 0
     for task in DBTaskResult.objects.running():
         if task.worker_ids and task.worker_ids[-1] in alive:
@@ -66,7 +64,7 @@ def reap() -> int:
         if requeue(task):
             taken += 1
             logger.warning("task %s lost its worker %s: queued again", task.pk, task.worker_ids[-1:])
-    WorkerBeat.objects.filter(beat_at__lt=timezone.now() - dt.timedelta(days=1)).delete()
+    WorkerBeat.objects.filter(beat_at__lt=Now() - dt.timedelta(days=1)).delete()
     return taken
 
 

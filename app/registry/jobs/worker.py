@@ -10,7 +10,7 @@ from types import FrameType
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
-from django.utils import timezone
+from django.db.models.functions import Now
 from django.utils.crypto import get_random_string
 from django_tasks import DEFAULT_TASK_BACKEND_ALIAS
 from django_tasks_db.management.commands.db_worker import Worker
@@ -78,7 +78,11 @@ class RegistryWorker(Worker):
         )
 
     def _beat(self) -> None:
-        values = {"node": settings.REGISTRY_NODE, "pid": os.getpid(), "beat_at": timezone.now()}
+        values = {
+            "node": settings.REGISTRY_NODE,
+            "pid": os.getpid(),
+            "beat_at": Now(),
+        }  # the database's clock: hosts may differ
         if not WorkerBeat.objects.filter(worker_id=self.worker_id).update(**values):
             WorkerBeat.objects.create(worker_id=self.worker_id, **values)
 

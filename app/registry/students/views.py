@@ -10,7 +10,7 @@ from django.db import transaction
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from registry.accounts.audit import record
 from registry.accounts.models import Action
@@ -24,13 +24,19 @@ PHOTOS = "photos"
 
 
 @never_cache
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def student_list(request: HttpRequest) -> HttpResponse:
-    """Students found by `q`, within `school`, `grade` and `class` when given; htmx gets the rows alone."""
+    """Students within `school`, `grade` and `class` when given; POST finds those that the words `q` name.
+
+    Words and cursors are posted although nothing changes: they hold names and id numbers, which must stay
+    out of addresses, and so out of logs and browser histories. htmx gets the results or the rows alone.
+    """
     if not request.user.does_registry_business:
         raise Http404
+    asked = request.POST if request.method == "POST" else request.GET
+    words, after = request.POST.get("q", ""), request.POST.get("after", "")
     students = Student.objects.visible_to(request.user).select_related("school")
-    filters = {name: request.GET.get(name, "").strip() for name in ("school", "grade", "class")}
+    filters = {name: asked.get(name, "").strip() for name in ("school", "grade", "class")}
     school = None
     if filters["school"]:
         school = get_object_or_404(School.objects.visible_to(request.user), code=filters["school"])
@@ -39,12 +45,10 @@ def student_list(request: HttpRequest) -> HttpResponse:
         students = students.filter(grade=filters["grade"])
     if filters["class"]:
         students = students.filter(class_number=filters["class"])
-    words = request.GET.get("q", "")
-    found = search(students, words, request.GET.get("after", ""), browse=BY_CLASS if school else LATEST)
+    found = search(students, words, after, browse=BY_CLASS if school else LATEST)
     context = {"found": found, "page": found.page, "q": words, "school": school, "filters": filters}
     if request.htmx and not request.htmx.history_restore_request:
-        rows = "students/rows.html" if request.GET.get("after") else "students/results.html"
-        return render(request, rows, context)
+        return render(request, "students/rows.html" if after else "students/results.html", context)
     return render(request, "students/list.html", context)
 
 

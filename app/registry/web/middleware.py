@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 
 # No inline script or style anywhere; the framework's style sheet carries a few images as data: URLs.
 POLICY = "; ".join(
@@ -33,6 +35,23 @@ class ContentSecurityPolicyMiddleware:
         response = self.get_response(request)
         if not (settings.DEBUG and response.status_code >= 400):  # Django's debug pages live on inline style
             response.headers.setdefault("Content-Security-Policy", POLICY)
+        return response
+
+
+class ChosenLanguageMiddleware:
+    """Chinese, unless the reader switched; what a browser prefers is not asked."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
+        language = chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+        request.LANGUAGE_CODE = language
+        with translation.override(language):
+            response = self.get_response(request)
+        response.headers.setdefault("Content-Language", language)
+        patch_vary_headers(response, ("Cookie",))
         return response
 
 

@@ -161,14 +161,26 @@ def test_the_list_shows_only_the_own_subtree(
 ) -> None:
     client = as_user(getattr(world, username))
     for words in ("", "张", "zhang", found):
-        html = client.get(reverse("students:list"), {"q": words}).content.decode()
+        html = client.post(reverse("students:list"), {"q": words}).content.decode()
         assert found in html, words
         assert f'fw-medium">{hidden}<' not in html, words
 
 
+def test_names_and_numbers_never_stand_in_addresses(world: SimpleNamespace, as_user: Any) -> None:
+    for _ in range(30):
+        factories.make_student(world.schools["near"], name="赵云")
+    client = as_user(world.alice)
+    html = client.post(reverse("students:list"), {"q": "赵云"}).content.decode()
+    assert "after=" not in html
+    assert 'name="after"' in html
+    ignored = client.get(reverse("students:list"), {"q": "不存在"})
+    assert ignored.context["q"] == ""
+    assert len(ignored.context["page"].rows) == 25
+
+
 def test_htmx_gets_the_results_alone(world: SimpleNamespace, as_user: Any) -> None:
     client = as_user(world.alice)
-    html = client.get(reverse("students:list"), {"q": "zxy"}, headers=HTMX).content.decode()
+    html = client.post(reverse("students:list"), {"q": "zxy"}, headers=HTMX).content.decode()
     assert "张小雨" in html
     assert "<html" not in html
     assert world.students["near"].id_number not in html
@@ -184,8 +196,8 @@ def test_more_rows_are_fetched_by_cursor(world: SimpleNamespace, as_user: Any) -
     for _ in range(30):
         factories.make_student(world.schools["near"], name="赵云")
     client = as_user(world.alice)
-    first = client.get(reverse("students:list"), {"q": "赵"})
-    second = client.get(
+    first = client.post(reverse("students:list"), {"q": "赵"})
+    second = client.post(
         reverse("students:list"), {"q": "赵", "after": first.context["page"].after}, headers=HTMX
     )
     rows = [*first.context["page"].rows, *second.context["page"].rows]
@@ -194,7 +206,7 @@ def test_more_rows_are_fetched_by_cursor(world: SimpleNamespace, as_user: Any) -
 
 
 def test_an_ended_session_sends_htmx_to_the_login_page(client: Client, world: SimpleNamespace) -> None:
-    response = client.get(reverse("students:list"), {"q": "张"}, headers=HTMX)
+    response = client.post(reverse("students:list"), {"q": "张"}, headers=HTMX)
     assert response.status_code == 204
     assert response["HX-Redirect"].startswith(reverse("accounts:login"))
 
@@ -207,9 +219,9 @@ def test_query_counts_do_not_grow_with_the_rows(
     client = as_user(world.alice)
     client.get(reverse("students:list"))
     with django_assert_num_queries(3):  # session, account, page
-        client.get(reverse("students:list"), {"q": "赵云"})
+        client.post(reverse("students:list"), {"q": "赵云"})
     with django_assert_num_queries(4):  # pinyin and initials
-        client.get(reverse("students:list"), {"q": "zy"})
+        client.post(reverse("students:list"), {"q": "zy"})
     with django_assert_num_queries(7):  # session, account, student, regions, family, names, numbers
         client.get(reverse("students:page", args=[world.students["near"].pk]))
 

@@ -84,6 +84,13 @@ def test_the_language_can_be_switched_before_and_after_signing_in(
         assert '<html lang="en">' in visitor.get(address).content.decode()
 
 
+@pytest.mark.django_db
+def test_pages_are_chinese_whatever_the_browser_prefers(client: Client) -> None:
+    html = client.get("/login/", headers={"accept-language": "en-US,en;q=0.9"}).content.decode()
+    assert 'lang="zh-CN"' in html
+    assert "请使用本单位账号登录" in html
+
+
 def test_the_node_is_in_the_footer(world: SimpleNamespace, as_user: Any, settings: Any) -> None:
     settings.REGISTRY_NODE = "web7"
     assert "web7" in as_user(world.alice).get("/").content.decode()

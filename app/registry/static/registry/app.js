@@ -22,6 +22,26 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Going back to a search finds its words again: they are kept for this tab alone, never in an address,
+// and forgotten at the login page.
+const REMEMBERED = "registry-search";
+document.addEventListener("DOMContentLoaded", () => {
+  if (document.querySelector(".login")) {
+    sessionStorage.removeItem(REMEMBERED);
+  }
+  const field = document.querySelector("form[data-remember] input[type=search]");
+  if (!field) {
+    return;
+  }
+  field.addEventListener("input", () => sessionStorage.setItem(REMEMBERED, field.value));
+  const [navigation] = performance.getEntriesByType("navigation");
+  const words = sessionStorage.getItem(REMEMBERED);
+  if (navigation && navigation.type === "back_forward" && words && !field.value) {
+    field.value = words;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+});
+
 // A photo that can't be fetched leaves the placeholder behind it.
 document.addEventListener(
   "error",

@@ -44,7 +44,7 @@ class Command(BaseCommand):
         if prepare:
             return
         program = [sys.executable, "-m", "registry.manage"]
-        worker = subprocess.Popen([*program, "worker"], env=os.environ, start_new_session=True) 
+        worker = subprocess.Popen([*program, "worker"], env=os.environ, start_new_session=True)
         try:
             call_command("runserver", address, use_reloader=False)
         finally:

@@ -29,19 +29,38 @@ actions: {description: What was (or would be) done., returned: always, type: lis
 reason: {description: Why there was nothing to look at., returned: when skipped, type: str}
 """
 
-import os
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 
 BLOCK = Path("/sys/class/block")
-# A file system keeps a part of its partition to itself; more than this is room that it does not use yet.
-UNUSED_RATIO = 0.05
-GROW = {
-    "ext4": ["resize2fs", "{device}"],
-    "ext3": ["resize2fs", "{device}"],
-    "xfs": ["xfs_growfs", "{mount}"],
-}
+WORTH_BYTES = 16 << 20  # less than a group of blocks is not worth a change
+
+
+class Kind(NamedTuple):
+    """How to ask a file system for its blocks and their bytes, and how to grow it."""
+
+    ask: tuple[str, ...]
+    blocks: str
+    block_bytes: str
+    grow: tuple[str, ...]
+
+
+EXT = Kind(
+    ("dumpe2fs", "-h", "{device}"),
+    r"^Block count:\s+(\d+)$",
+    r"^Block size:\s+(\d+)$",
+    ("resize2fs", "{device}"),
+)
+XFS = Kind(
+    ("xfs_growfs", "-n", "{mount}"),
+    r"^data\s.*\bblocks=(\d+)",
+    r"^data\s+=\s+bsize=(\d+)",
+    ("xfs_growfs", "{mount}"),
+)
+KINDS = {"ext3": EXT, "ext4": EXT, "xfs": XFS}
 
 
 def partition_of(device: str) -> tuple[str, str] | None:
@@ -53,11 +72,10 @@ def partition_of(device: str) -> tuple[str, str] | None:
     return (BLOCK / name).resolve().parent.name, number.read_text().strip()
 
 
-def unused(mount: str, device: str) -> bool:
-    """Is the file system clearly smaller than its partition?"""
-    sectors = int((BLOCK / Path(device).resolve().name / "size").read_text())
-    found = os.statvfs(mount)
-    return found.f_blocks * found.f_frsize < sectors * 512 * (1 - UNUSED_RATIO)
+def bytes_of(kind: Kind, said: str) -> int | None:
+    """Bytes of the file system in what its tool said; None when it didn't say."""
+    blocks, block_bytes = (re.search(word, said, re.MULTILINE) for word in (kind.blocks, kind.block_bytes))
+    return int(blocks[1]) * int(block_bytes[1]) if blocks and block_bytes else None
 
 
 class Disk:
@@ -92,18 +110,25 @@ class Disk:
         if code:
             self.module.fail_json(msg=f"growpart /dev/{disk} {number}: {said[-300:]} → lsblk /dev/{disk}")
 
-    def grow_file_system(self, device: str, kind: str) -> None:
-        if not unused(self.mount, device):
+    def grow_file_system(self, device: str, kind: Kind) -> None:
+        code, said = self.run(*self.words(kind.ask, device))
+        size = bytes_of(kind, said)
+        if code or size is None:
+            self.module.fail_json(msg=f"{' '.join(self.words(kind.ask, device))}: {said[-300:]}")
+        room = int((BLOCK / Path(device).resolve().name / "size").read_text()) * 512
+        planned = self.module.check_mode and self.actions
+        if room - (size or 0) < WORTH_BYTES and not planned:
             return
-        words = [word.format(device=device, mount=self.mount) for word in GROW[kind]]
+        words = self.words(kind.grow, device)
         self.actions.append(" ".join(words))
         if self.module.check_mode:
             return
         code, said = self.run(*words)
         if code:
-            self.module.fail_json(
-                msg=f"{' '.join(words)}: {said[-300:]} → look at the file system's messages: dmesg"
-            )
+            self.module.fail_json(msg=f"{' '.join(words)}: {said[-300:]} → dmesg", actions=self.actions)
+
+    def words(self, pattern: tuple[str, ...], device: str) -> list[str]:
+        return [word.format(device=device, mount=self.mount) for word in pattern]
 
 
 def main() -> None:
@@ -120,11 +145,11 @@ def main() -> None:
     found = partition_of(device)
     if not found:
         disk.skip(f"{disk.mount} is on {device}, which is no partition")
-    elif kind not in GROW:
+    elif kind not in KINDS:
         disk.skip(f"{disk.mount} is a {kind} file system, which is not grown here")
     else:
         disk.grow_partition(*found)
-        disk.grow_file_system(device, kind)
+        disk.grow_file_system(device, KINDS[kind])
         module.exit_json(changed=bool(disk.actions), actions=disk.actions)
 
 

@@ -20,7 +20,7 @@ from xjops.core import paths
 from xjops.core.waiting import wait_for
 from xjops.lab.credentials import lab_folder
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 LOCK_SECONDS = 3.0
 STOP_SECONDS = 60.0  # it finishes the start it is at
 

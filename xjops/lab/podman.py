@@ -22,6 +22,7 @@ from xjops.core.waiting import wait_for
 # capability numbers of linux/capability.h
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23,
                 "SYS_RESOURCE": 24, "AUDIT_WRITE": 29}  # fmt: skip
+RUNNING = "{{.State.Running}}"
 SSH_SECONDS = 120.0  # a busy machine; on a quiet one a host answers after 2 s
 # What podman would set where it may; a machine without CAP_SYS_RESOURCE can't exceed its own limits.
 WANTED_LIMITS = {"nofile": (resource.RLIMIT_NOFILE, 1048576), "nproc": (resource.RLIMIT_NPROC, 32768)}
@@ -171,6 +172,11 @@ def remove(names: Sequence[str]) -> None:
 
 
 def stop(names: Sequence[str]) -> None:
-    """Shut containers down (systemd gets 5 s); their file systems stay."""
-    if names:
-        podman("stop", "--time", "5", "--ignore", *names, seconds=180)
+    """Shut containers down: systemd gets 10 s, then they are killed. Their file systems stay."""
+    if not names:
+        return
+    # on a busy machine podman itself gives up waiting; what it left is killed
+    podman("stop", "--time", "10", "--ignore", *names, seconds=300, check=False)
+    alive = [name for name in names if podman("inspect", "-f", RUNNING, name, check=False) == "true"]
+    if alive:
+        podman("kill", *alive, seconds=120)

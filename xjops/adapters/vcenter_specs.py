@@ -11,7 +11,7 @@ from typing import Any
 from pyVmomi import vim
 
 from xjops.adapters.vcenter_inventory import system_disk
-from xjops.adapters.vcenter_model import ROLE_KEY, SITE_KEY, STAGE_KEY, Size, Stage
+from xjops.adapters.vcenter_model import ROLE_KEY, SITE_KEY, STAGE_KEY, Machine, Power, Size, Stage
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def clone(location: Location, template: Iterable[Any], size: Size, marks: Marks)
     config = vim.vm.ConfigSpec(
         numCPUs=size.cpus,
         memoryMB=size.memory_mb,
-        # so that growing later needs no restart; vCenter ignores it where the guest's system can't
+        # so that growing later needs no restart
         cpuHotAddEnabled=True,
         memoryHotAddEnabled=True,
         annotation=marks.annotation,
@@ -68,14 +68,16 @@ def clone(location: Location, template: Iterable[Any], size: Size, marks: Marks)
     return vim.vm.CloneSpec(location=relocate, config=config, powerOn=False, template=False)
 
 
-def change(devices: Iterable[Any], before: Size, after: Size, marks: Marks) -> Any:
-    """ConfigSpec that grows a machine and writes its marks; only what differs is in it."""
+def change(devices: Iterable[Any], before: Machine, after: Size, marks: Marks) -> Any:
+    """ConfigSpec that brings a machine to a size and writes its marks; only what differs is in it."""
     config = vim.vm.ConfigSpec(annotation=marks.annotation, extraConfig=_options(marks))
-    if after.cpus > before.cpus:
+    if before.power is Power.OFF:
+        config.cpuHotAddEnabled = config.memoryHotAddEnabled = True
+    if after.cpus > before.size.cpus:
         config.numCPUs = after.cpus
-    if after.memory_mb > before.memory_mb:
+    if after.memory_mb > before.size.memory_mb:
         config.memoryMB = after.memory_mb
-    if after.disk_gb > before.disk_gb:
+    if after.disk_gb > before.size.disk_gb:
         config.deviceChange = _disk(list(devices), after.disk_gb)
     return config
 

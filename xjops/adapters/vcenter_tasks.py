@@ -102,11 +102,11 @@ class Works:
         """Prepare the guest's first boot."""
         return str(self._machine(machine).CustomizeVM_Task(specs.customization(identity))._GetMoId())
 
-    def change(self, machine: str, before: Size, after: Size, marks: specs.Marks) -> str:
+    def change(self, machine: Machine, after: Size, marks: specs.Marks) -> str:
         """Grow a machine and write its marks."""
-        devices = self._devices(machine) if after.disk_gb > before.disk_gb else ()
-        spec = specs.change(devices, before, after, marks)
-        return str(self._machine(machine).ReconfigVM_Task(spec)._GetMoId())
+        devices = self._devices(machine.id) if after.disk_gb > machine.size.disk_gb else ()
+        spec = specs.change(devices, machine, after, marks)
+        return str(self._machine(machine.id).ReconfigVM_Task(spec)._GetMoId())
 
     def power_on(self, machine: str) -> str:
         """Start a machine."""

@@ -151,7 +151,7 @@ class Applying:
             return self.works.customize(machine.id, wanted.identity)
         if step is Step.CHANGE:
             marks = wanted.marks(machine.annotation, Stage.READY)
-            return self.works.change(machine.id, machine.size, machine.size.grown_to(wanted.size), marks)
+            return self.works.change(machine, machine.size.grown_to(wanted.size), marks)
         if step is Step.POWER_ON:
             return self.works.power_on(machine.id)
         if step is Step.SHUT_DOWN:

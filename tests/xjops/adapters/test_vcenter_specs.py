@@ -10,7 +10,7 @@ import pytest
 from pyVmomi import vim
 
 from xjops.adapters import vcenter_specs as specs
-from xjops.adapters.vcenter_model import Size, Stage
+from xjops.adapters.vcenter_model import Machine, Power, Size, Stage
 
 MARKS = specs.Marks("lab", "web_servers", "xjops: site=lab role=web_servers", Stage.CLONED)
 GB = 1024**2  # KiB
@@ -24,6 +24,10 @@ def disk(size_gb: int, key: int = 2000, unit: int = 0) -> Any:
         capacityInKB=size_gb * GB,
         capacityInBytes=size_gb * GB * 1024,
     )
+
+
+def before(cpus: int, memory_mb: int, disk_gb: int, power: Power = Power.ON) -> Machine:
+    return Machine("vm-2", "web2", "DC0/vm/web2", size=Size(cpus, memory_mb, disk_gb), power=power)
 
 
 def card() -> Any:
@@ -74,18 +78,21 @@ def test_a_clone_has_its_cpus_marks_and_network_from_the_start() -> None:
 def test_the_templates_devices_are_not_touched() -> None:
     devices = [disk(30), card()]
     clone(devices)
-    specs.change(devices, Size(4, 8192, 30), Size(4, 8192, 50), MARKS)
+    specs.change(devices, before(4, 8192, 30), Size(4, 8192, 50), MARKS)
     assert devices[0].capacityInKB == 30 * GB
     assert devices[1].backing.deviceName == "old"
 
 
 def test_a_disk_is_never_shrunk() -> None:
-    assert specs.change([disk(80)], Size(4, 8192, 80), Size(4, 8192, 80), MARKS).deviceChange == []
+    assert specs.change([disk(80)], before(4, 8192, 80), Size(4, 8192, 80), MARKS).deviceChange == []
 
 
 def test_the_first_disk_grows_not_the_second() -> None:
     spec = specs.change(
-        [disk(200, key=2001, unit=1), disk(30, key=2000, unit=0)], Size(4, 8192, 30), Size(4, 8192, 50), MARKS
+        [disk(200, key=2001, unit=1), disk(30, key=2000, unit=0)],
+        before(4, 8192, 30),
+        Size(4, 8192, 50),
+        MARKS,
     )
     (change,) = spec.deviceChange
     assert change.device.key == 2000
@@ -94,12 +101,20 @@ def test_the_first_disk_grows_not_the_second() -> None:
 
 
 def test_a_change_holds_only_what_differs() -> None:
-    spec = specs.change([], Size(4, 8192, 50), Size(4, 8192, 50), MARKS)
+    spec = specs.change([], before(4, 8192, 50), Size(4, 8192, 50), MARKS)
     assert (spec.numCPUs, spec.memoryMB) == (None, None)
-    spec = specs.change([], Size(2, 8192, 50), Size(4, 8192, 50), MARKS)
+    spec = specs.change([], before(2, 8192, 50), Size(4, 8192, 50), MARKS)
     assert (spec.numCPUs, spec.memoryMB) == (4, None)
-    spec = specs.change([], Size(4, 4096, 50), Size(4, 8192, 50), MARKS)
+    spec = specs.change([], before(4, 4096, 50), Size(4, 8192, 50), MARKS)
     assert (spec.numCPUs, spec.memoryMB) == (None, 8192)
+
+
+def test_hot_add_is_switched_on_where_it_can_be() -> None:
+    size = Size(4, 8192, 50)
+    running = specs.change([], before(4, 8192, 50), size, MARKS)
+    assert (running.cpuHotAddEnabled, running.memoryHotAddEnabled) == (None, None)
+    stopped = specs.change([], before(4, 8192, 50, Power.OFF), size, MARKS)
+    assert (stopped.cpuHotAddEnabled, stopped.memoryHotAddEnabled) == (True, True)
 
 
 def test_customization_says_who_the_guest_becomes() -> None:

@@ -247,7 +247,7 @@ def test_growing(session: vcenter.VCenter) -> None:
 
 def test_more_cpus_for_a_running_machine_need_leave_to_restart(session: vcenter.VCenter) -> None:
     build(session)
-    reconfigure(session, "web1", numCPUs=2)
+    reconfigure(session, "web1", numCPUs=2, cpuHotAddEnabled=False)
     refused = provision.plan(session.site, session=session)
     assert [problem.kind for problem in refused.problems] == ["needs-restart"]
     with pytest.raises(PlanRefusedError):
@@ -258,6 +258,15 @@ def test_more_cpus_for_a_running_machine_need_leave_to_restart(session: vcenter.
     assert provision.apply(allowed, lambda *words: said.append(words), session=session).failed == {}
     assert [stage for _, stage, _ in said][:3] == ["shut-down", "change", "power-on"]
     assert_stands(session)
+
+
+def test_a_machine_of_ours_gets_more_cpus_while_it_runs(session: vcenter.VCenter) -> None:
+    build(session, ["web1"])
+    reconfigure(session, "web1", numCPUs=2, memoryMB=4096)
+    plan = provision.plan(session.site, ["web1"], session=session)
+    assert [(change.action, change.steps) for change in plan.changes] == [(Action.GROW, (Step.CHANGE,))]
+    assert provision.apply(plan, session=session).failed == {}
+    assert session.machines()[0].size == Size(4, 8192, 50)
 
 
 def test_a_foreign_machine_is_never_touched(session: vcenter.VCenter) -> None:
@@ -376,7 +385,7 @@ def test_a_host_in_maintenance_refuses_and_is_named(session: vcenter.VCenter) ->
 def test_a_task_that_succeeds_without_effect_is_no_endless_loop(
     session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Works, "change", lambda self, machine, *_: self.set_extra(machine, {"x": "y"}))
+    monkeypatch.setattr(Works, "change", lambda self, machine, *_: self.set_extra(machine.id, {"x": "y"}))
     plan = provision.plan(session.site, ["web1"], session=session)
     result = provision.apply(plan, session=session, deadlines=IMPATIENT)
     assert "web1: change ended, but changed nothing" in str(result.failed["web1"])

@@ -1,0 +1,180 @@
+"""`xjops vm`: what people see, what programs read, the exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.xjops.vcsim import add_foreign
+from xjops import provision
+from xjops.adapters import vcenter
+from xjops.cli.main import main
+from xjops.journal.runs import journal_of
+from xjops.site import Site
+
+pytestmark = pytest.mark.vcsim
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(vcenter_site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("XJOPS_SITE", vcenter_site.name)
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(["vm", *words])
+        said = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return caught.value.code, said.out, said.err
+
+    return run
+
+
+def test_plan_apply_list(run: Run, vcenter_site: Site) -> None:
+    code, out, err = run("plan")
+    assert (code, err) == (0, "")
+    assert "11 create; 0 foreign machines are left alone" in out
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("packaging ")]
+    words = line.split()
+    assert words[:8] == ["packaging", "packaging_servers", "create", "8", "16", "GB", "50", "GB"]
+    assert words[8] in vcenter_site.vcenter.datastores
+    assert words[9:] == ["10.58.7.20"]
+
+    code, out, err = run("apply", "--yes")
+    assert code == 0
+    assert "11 of 11 machines done" in out
+    assert sum("done" in line for line in err.splitlines()) == 11  # one line a machine
+
+    code, out, _ = run("list")
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("web3 ")]
+    assert line.split()[2:] == [
+        "on",
+        "4",
+        "8",
+        "GB",
+        "50",
+        "GB",
+        line.split()[8],
+        "VM",
+        "Network",
+        "10.58.7.13",
+        "no",
+    ]
+
+    code, out, err = run("apply")  # nothing to do: no question
+    assert (code, err) == (0, "")
+    assert "11 nothing" in out
+
+    entries = [entry.data for entry in journal_of(vcenter_site.name).entries()]
+    assert [entry["event"] for entry in entries] == ["start", "end"]  # only the run that changed something
+    assert entries[0]["verb"] == "vm apply"
+    assert len(entries[0]["hosts"]) == len(entries[1]["result"]["machines"]) == 11
+    assert entries[1]["exit_code"] == 0
+
+
+def test_json(run: Run) -> None:
+    code, out, err = run("plan", "--format", "json")
+    plan = json.loads(out)
+    assert (code, err, plan["summary"]) == (0, "", "11 create")
+    code, out, err = run("apply", "--yes", "--format", "json")
+    data = json.loads(out)
+    assert (code, err) == (0, "")
+    assert [machine["error"] for machine in data["result"]["machines"]] == [None] * 11
+    code, out, err = run("apply", "--format", "json")
+    assert json.loads(out)["result"] == {"seconds": 0.0, "machines": []}
+    code, out, err = run("list", "--format", "json")
+    web1 = json.loads(out)["machines"][0]
+    assert web1 == {
+        "name": "web1",
+        "role": "web_servers",
+        "there": True,
+        "power": "on",
+        "size": {"cpus": 4, "memory_mb": 8192, "disk_gb": 50},
+        "datastore": web1["datastore"],
+        "networks": ["VM Network"],
+        "addresses": ["10.58.7.11"],
+        "host_key": None,
+    }
+
+
+def test_a_refused_plan(run: Run, vcenter_site: Site) -> None:
+    with vcenter.connect(vcenter_site) as session:
+        add_foreign(session, "web1")
+    code, out, err = run("plan")
+    assert code == 1
+    assert "1 refused" in out
+    assert err.startswith("xjops: the name web1 is taken by DC0/vm/web1, a machine without the mark")
+    assert "xjops vm apply --site labtest --adopt web1" in err
+    code, _, err = run("apply", "--yes")
+    assert code == 1
+    assert err.startswith("xjops: the name web1 is taken by DC0/vm/web1")
+    code, out, _ = run("list")
+    assert [line.split()[2] for line in out.splitlines() if line.strip().startswith("web1 ")] == ["foreign"]
+    with vcenter.connect(vcenter_site) as session:
+        assert [machine.name for machine in session.machines()] == ["web1"]
+
+
+@pytest.mark.parametrize("answer", ["n\n", ""])
+def test_a_question_that_is_not_answered_with_yes_changes_nothing(
+    run: Run, vcenter_site: Site, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    code, _, err = run("apply")
+    assert "Do this on vCenter 127.0.0.1:" in err
+    assert code == 130
+    assert "interrupted" in err
+    assert provision.plan(vcenter_site).summary == "11 create"
+
+
+def test_a_machine_that_fails_is_named_and_the_exit_code_is_1(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xjops.adapters.vcenter_tasks import Works
+
+    honest = Works.power_on
+
+    def power_on(self: Works, machine: str) -> str:
+        if self.read([machine])[machine].name == "web2":
+            raise vcenter.FaultError("vCenter: InvalidState", ValueError())
+        return honest(self, machine)
+
+    monkeypatch.setattr(Works, "power_on", power_on)
+    code, out, err = run("apply", "--yes")
+    assert code == 1
+    assert "10 of 11 machines done" in out
+    assert "xjops: web2: power-on was refused: vCenter: InvalidState" in err
+
+
+def test_a_machine_that_is_no_longer_in_the_inventory_is_named(run: Run, vcenter_site: Site) -> None:
+    with vcenter.connect(vcenter_site) as session:
+        add_foreign(session, "web10", annotation=f"xjops: site={vcenter_site.name} role=web_servers")
+    for command in ("plan", "list"):
+        code, out, _ = run(command)
+        assert code == 0
+        assert "DC0/vm/web10 carries the mark of labtest but is not in its inventory; left alone" in out
+
+
+def test_options_reach_the_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    honest = provision.plan
+
+    def plan(site: Site, **options: Any) -> Any:
+        seen.update(options)
+        return honest(site, **options)
+
+    monkeypatch.setattr(provision, "plan", plan)
+    run("plan", "--restart", "--adopt", "web1", "--adopt", "web2")
+    assert (seen["restart"], seen["adopt"]) == (True, ("web1", "web2"))
+
+
+@pytest.mark.parametrize(
+    "words", [("apply", "--deadline", "0"), ("plan", "--format", "xml"), ("list", "web1")]
+)
+def test_a_wrong_command_line(run: Run, words: tuple[str, ...]) -> None:
+    assert run(*words)[0] == 2

@@ -29,6 +29,7 @@ _NAME = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af·A-Za-z .'
 _INNER_BLANK = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _LANDLINE = re.compile(r"(0(?:10|2\d|[3-9]\d{2}))-?([2-9]\d{6,7})(?:[-转](\d{1,6}))?")
+_COUNTRY = re.compile(r"(?:\+|\b00)86[\s\-]?")
 _PHONE_SEPARATOR = re.compile(r"[,;/、，；\s]+")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9\-]+)+")
 _URL = re.compile(r"(?:https?://)?[A-Za-z0-9](?:[A-Za-z0-9.\-]*)\.[A-Za-z]{2,}(?:[:/?#]\S*)?")
@@ -186,14 +187,14 @@ def _class_number(text: str) -> str:
 
 
 def _phone(text: str) -> str:
-    parts = [part for part in _PHONE_SEPARATOR.split(text) if part]
+    parts = [part for part in _PHONE_SEPARATOR.split(_COUNTRY.sub("", text)) if part]
     return ";".join(_one_phone(part) for part in parts)
 
 
 def _one_phone(text: str) -> str:
     if _MOBILE.fullmatch(text):
         return text
-    bare = text.replace("(", "").replace(")", "-").replace("--", "-").removeprefix("+86").removeprefix("-")
+    bare = text.replace("(", "").replace(")", "-").replace("--", "-")
     if _MOBILE.fullmatch(bare.replace("-", "")):
         return bare.replace("-", "")
     match = _LANDLINE.fullmatch(bare) or (_LANDLINE.fullmatch("0" + bare) if bare[:1] != "0" else None)

@@ -22,7 +22,8 @@ down: $(VENV)/ready ## Stop the province on this machine (keeps keys and caches)
 	@xjops lab down
 
 app: $(VENV)/ready ## The registry application alone, on SQLite, at http://127.0.0.1:8000
-	@app/run
+	@app/assets/build
+	@cd app && registry dev
 
 test: test-unit test-roles test-lab ## Everything: units, roles, and a province of its own
 
@@ -44,7 +45,7 @@ lint: tools $(VENV)/ready ## ruff, mypy, import-linter, ansible-lint, yamllint, 
 	@lint-imports
 	@yamllint --strict .
 	@ansible-lint --offline
-	@djlint --check --lint app xjops/reports
+	@djlint --quiet --check --lint app xjops/reports
 
 format: $(VENV)/ready ## Format Python and templates
 	@ruff check --fix . && ruff format . && djlint --reformat app xjops/reports

@@ -10,7 +10,7 @@ from pathlib import Path
 from xjops.core.errors import DeadlineError, NotRunError, XjopsError
 
 
-def run(  # noqa: PLR0913 - the keywords of one external call
+def run(
     command: Sequence[str | Path],
     *,
     seconds: float = 60,

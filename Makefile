@@ -45,10 +45,11 @@ lint: tools $(VENV)/ready ## ruff, mypy, import-linter, ansible-lint, yamllint, 
 	@lint-imports
 	@yamllint --strict .
 	@ansible-lint --offline
-	@djlint --quiet --check --lint app xjops/reports
+	@djlint --quiet --check --lint xjops/reports
+	@cd app && djlint --quiet --check --lint registry
 
 format: $(VENV)/ready ## Format Python and templates
-	@ruff check --fix . && ruff format . && djlint --reformat app xjops/reports
+	@ruff check --fix . && ruff format . && djlint --reformat xjops/reports && cd app && djlint --reformat registry
 
 bench: tools $(VENV)/ready ## Measure: make bench B=up|vm|import|cli; the last line is one JSON object
 	@test -f tests/bench/$(B).py || { echo "make bench: no benchmark '$(B)'; one of: $$(ls tests/bench/[a-z]*.py | xargs -n1 basename -s .py | xargs)" >&2; exit 2; }

@@ -56,7 +56,7 @@ class Student(models.Model):
     region_path = BytewiseCharField(_("区划路径"), max_length=18, blank=True, editable=False)
     status = models.CharField(_("学籍状态"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
     student_number = BytewiseCharField(_("学籍号"), max_length=19, blank=True)
-    # Indexes and constraints of text columns stand in Meta: `db_index` and `unique` make a second one for LIKE.
+    # Indexes of text columns stand in Meta: `db_index` and `unique` would make a second one for LIKE.
     # Oracle drops conditional unique constraints: so the number again, or NULL when it isn't held.
     active_key = BytewiseCharField(max_length=19, null=True, editable=False)
     search_pinyin = BytewiseCharField(_("拼音检索"), max_length=120, blank=True, editable=False)

@@ -105,7 +105,7 @@ def student_number_kind(number: str) -> str | None:
 
 
 def move_is_allowed(old: str, new: str) -> bool:
-    """Whether a student may go from number `old` to `new`: L to G, L to J, J to G; a G number never changes."""
+    """Whether a student may go from number `old` to `new`: L to G, L to J, J to G; G never changes."""
     kinds = (student_number_kind(old), student_number_kind(new))
     return kinds in ALLOWED_MOVES
 

@@ -50,7 +50,9 @@ class Postgresql:
         if os.geteuid() == 0:
             shutil.chown(self._folder, _ACCOUNT)
         self._folder.chmod(0o755)
-        self._run("initdb", "-D", str(self._data), "-U", _ACCOUNT, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8")
+        self._run(
+            "initdb", "-D", str(self._data), "-U", _ACCOUNT, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"
+        )
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         log = (self._folder / "log").open("wb")
         self._server = subprocess.Popen(

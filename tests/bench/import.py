@@ -1,9 +1,8 @@
-# ruff: noqa: N999 - run as `make bench B=import`
 """Import of a 78-column workbook, from task start to commit, on a PostgreSQL of its own.
 
-The real worker process runs the real task, all checks on. Its rate is taken from the queue's own start time of
-the task to the commit time that PostgreSQL recorded for the students' transaction. Floors of the same run, on the
-same file and rows: python-calamine reading alone, and COPY alone into tables with the same indexes.
+The real worker process runs the real task, all checks on. Its rate is taken from the queue's own start time
+of the task to the commit time that PostgreSQL recorded for the students' transaction. Floors of the same run,
+on the same file and rows: python-calamine reading alone, and COPY alone into tables with the same indexes.
 The workbook is generated once and kept in the cache (`XDG_CACHE_HOME`, ~/.cache).
 """
 
@@ -89,7 +88,10 @@ def _workbook(rows: int, seed: int) -> Path:
     save_units(province, "not-a-secret-of-anything")
     write_workbooks(province, by_county=False)
     took = time.perf_counter() - started
-    print(f"workbook: {rows} rows, {province.workbooks[0].stat().st_size / 2**20:.1f} MB ({took:.1f} s)", flush=True)
+    print(
+        f"workbook: {rows} rows, {province.workbooks[0].stat().st_size / 2**20:.1f} MB ({took:.1f} s)",
+        flush=True,
+    )
     return province.workbooks[0]
 
 
@@ -147,6 +149,7 @@ def _memory(pid: int) -> int:
 def _figures(job_id: int, rows: int) -> dict[str, float]:
     from django.db import connection
     from django_tasks_db.models import DBTaskResult
+
     from registry.imports.models import ImportJob, State
 
     job = ImportJob.objects.get(pk=job_id)

@@ -21,11 +21,13 @@ import (
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/simulator/esx"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
 )
 
 const (
 	gigabyte   = int64(1) << 30
-	apiVersion = "8.0.2.0" // the simulator says 6.5 unless told; its objects are those of vSphere 8
+	apiVersion = "9.0.0.0" // the simulator says 6.5 unless told; its objects are of this version
 )
 
 type settings struct {
@@ -81,6 +83,7 @@ func model(s settings) (*simulator.Model, error) {
 	if err := m.Create(); err != nil {
 		return nil, err
 	}
+	m.Map().AddHandler(complete{})
 	for _, entity := range m.Map().All("Datastore") {
 		store := entity.(*simulator.Datastore)
 		store.Summary.Capacity = int64(*s.capacity) * gigabyte
@@ -89,6 +92,29 @@ func model(s settings) (*simulator.Model, error) {
 	}
 	return m, nil
 }
+
+// complete fills in what a real vCenter always says of a machine. The simulator leaves it empty, and
+// pyvmomi then can't read a machine's `runtime` or `summary` as a whole.
+type complete struct{}
+
+func (complete) Reference() types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "xjops", Value: "complete"}
+}
+
+func (complete) PutObject(_ *simulator.Context, object mo.Reference) {
+	machine, ok := object.(*simulator.VirtualMachine)
+	if !ok {
+		return
+	}
+	for _, runtime := range []*types.VirtualMachineRuntimeInfo{&machine.Runtime, &machine.Summary.Runtime} {
+		runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
+		runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
+	}
+}
+
+func (complete) UpdateObject(*simulator.Context, mo.Reference, []types.PropertyChange) {}
+
+func (complete) RemoveObject(*simulator.Context, types.ManagedObjectReference) {}
 
 func run() error {
 	s := flags()

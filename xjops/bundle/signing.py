@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +16,8 @@ from xjops.core.process import run
 from xjops.site import Site
 
 GPG_MEND = "apt-get install gnupg"
+SOCKET_PATH = 80
+LONGEST_SOCKET = "/S.gpg-agent.browser"
 
 
 class Signer:
@@ -42,18 +48,30 @@ class Signer:
             "--output", str(target), how, str(path))  # fmt: skip
 
 
+@cache
+def _short(home: Path) -> Path:
+    """A path to `home` short enough for the agent's sockets: the kernel allows 107 characters, gpg fewer."""
+    if len(str(home)) + len(LONGEST_SOCKET) <= SOCKET_PATH:
+        return home
+    folder = Path(tempfile.mkdtemp(prefix="xjops-gpg-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    link = folder / "home"
+    link.symlink_to(home)
+    return link
+
+
 def gpg(home: Path, *words: str) -> str:
     """Run gpg on the GnuPG home `home`, never asking anything; its standard output.
 
     It may leave an agent running: callers end with `stop_agent`.
     """
-    command = ["gpg", "--homedir", str(home), "--batch", "--quiet", *words]
+    command = ["gpg", "--homedir", str(_short(home)), "--batch", "--quiet", *words]
     return run(command, seconds=60, mend=GPG_MEND).stdout.decode()
 
 
 def stop_agent(home: Path) -> None:
     """End the gpg-agent of `home`, which gpg leaves running."""
-    run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], seconds=20, check=False)
+    run(["gpgconf", "--homedir", str(_short(home)), "--kill", "gpg-agent"], seconds=20, check=False)
 
 
 def fingerprints(listing: str) -> tuple[str, ...]:

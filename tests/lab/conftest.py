@@ -51,6 +51,7 @@ def lab_site() -> Iterator[Site]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XJOPS_INVENTORIES", str(FOLDER / "inventories"))
         patch.setenv("XJOPS_STATE", str(FOLDER / "state"))
+        patch.setenv("XJOPS_BUNDLE", str(paths.cache() / "test" / "bundle"))  # signed by a key of its own
         patch.setenv("XJOPS_SITE", TEST_SITE)
         patch.delenv("XJOPS_VAULT_PASSWORD_FILE", raising=False)
         copy_site(paths.project() / "inventories" / "lab", FOLDER / "inventories" / TEST_SITE)

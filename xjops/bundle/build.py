@@ -38,8 +38,12 @@ class Built:
 
 
 def default_folder() -> Path:
-    """Where bundles are built unless told otherwise."""
-    return paths.cache() / "bundle"
+    """Where bundles are built unless told otherwise: `XJOPS_BUNDLE`, else in the cache.
+
+    A second site on the same control node has a key of its own, so it needs a folder of its own as well.
+    """
+    named = os.environ.get("XJOPS_BUNDLE")
+    return Path(named).expanduser().absolute() if named else paths.cache() / "bundle"
 
 
 def build(

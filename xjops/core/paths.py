@@ -5,6 +5,7 @@
 | project | `XJOPS_PROJECT` | the checkout | playbooks, roles, inventories |
 | inventories | `XJOPS_INVENTORIES` | `<project>/inventories` | one folder a site |
 | cache | `XJOPS_CACHE` | `~/.cache/xjops` | what can be fetched or built again |
+| bundle | `XJOPS_BUNDLE` | `<cache>/bundle` | the offline bundle (`xjops.bundle.build.default_folder`) |
 | state | `XJOPS_STATE` | `~/.local/state/xjops` | one folder a site: keys, journal, logs, reports |
 """
 

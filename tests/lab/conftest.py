@@ -16,15 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from labtest import FOLDER, surround
 
-from xjops.core import paths
 from xjops.lab import machine
-from xjops.lab.copy import TEST_SITE, copy_site
+from xjops.lab.copy import TEST_SITE
 from xjops.site import Site
 
 XJOPS = Path(sys.executable).with_name("xjops")
 KEEP = os.environ.get("XJOPS_TEST_LAB_KEEP") == "1"
-FOLDER = Path("~/.local/state/xjops-test").expanduser()
 UP_SECONDS = 1500.0
 
 
@@ -49,12 +48,7 @@ def lab_site() -> Iterator[Site]:
             pytest.fail("\n".join(lacks))
         pytest.skip("; ".join(lacks))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XJOPS_INVENTORIES", str(FOLDER / "inventories"))
-        patch.setenv("XJOPS_STATE", str(FOLDER / "state"))
-        patch.setenv("XJOPS_BUNDLE", str(paths.cache() / "test" / "bundle"))  # signed by a key of its own
-        patch.setenv("XJOPS_SITE", TEST_SITE)
-        patch.delenv("XJOPS_VAULT_PASSWORD_FILE", raising=False)
-        copy_site(paths.project() / "inventories" / "lab", FOLDER / "inventories" / TEST_SITE)
+        surround(patch)
         yield Site.load(TEST_SITE)
         if not KEEP:
             run("lab", "down", "--purge", "--yes", seconds=300)

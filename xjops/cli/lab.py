@@ -146,6 +146,7 @@ def scratch_create(
     name: str, hosts: tuple[str, ...], bundle: Path | None, as_json: bool, site_name: str
 ) -> None:
     """Bring up the set NAME of fresh hosts."""
+    from xjops.bundle.build import default_folder
     from xjops.core import paths
     from xjops.lab import machine, scratch
     from xjops.lab.image import cached
@@ -154,7 +155,7 @@ def scratch_create(
     made = scratch.create(
         name,
         hosts,
-        bundle=bundle or paths.cache() / "bundle",
+        bundle=bundle or default_folder(),
         public_key=paths.inventories() / site_name / "files" / "bundle.asc",
         say=say,
     )

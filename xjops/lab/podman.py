@@ -167,8 +167,11 @@ def _banner(address: IPv4Address) -> bool:
 
 def remove(names: Sequence[str]) -> None:
     """Remove containers by name, running or not; their file systems are gone."""
-    if names:
-        podman("rm", "--force", "--time", "2", "--ignore", *names, seconds=120)
+    if not names:
+        return
+    # podman gives up on a container that stops by itself meanwhile; what it left is removed by a second call
+    podman("rm", "--force", "--time", "2", "--ignore", *names, seconds=120, check=False)
+    podman("rm", "--force", "--time", "2", "--ignore", *names, seconds=120)
 
 
 def stop(names: Sequence[str]) -> None:

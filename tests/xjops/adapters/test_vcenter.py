@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -90,7 +91,11 @@ def server(answer: bytes | None, context: ssl.SSLContext | None = None) -> Itera
                     peer = context.wrap_socket(raw, server_side=True) if context else raw
                     kept.append(peer)
                     if answer is not None:
-                        peer.recv(65536)
+                        # the whole request (it comes in parts), or the close would reset the connection
+                        peer.settimeout(0.5)
+                        with contextlib.suppress(TimeoutError):
+                            while peer.recv(65536):
+                                pass
                         peer.sendall(answer)
                         peer.close()
                 except OSError:

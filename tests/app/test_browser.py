@@ -152,7 +152,8 @@ def test_more_rows_and_the_way_back(page: Any, here: SimpleNamespace) -> None:
     sign_in(page, factories.PASSWORD)
     page.wait_for_selector("h1:has-text('雁塔区')")
     page.goto(reverse("students:list"))
-    page.fill("input[type=search]", "zhaoyun")
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.fill("input[type=search]", "zhaoyun")
     rows = page.locator("#results tbody tr:not(.more)")
     expect(page.locator("#results tbody tr.more")).to_have_count(1)
     expect(rows).to_have_count(25)

@@ -36,7 +36,7 @@ test-roles: tools $(VENV)/ready ## Every role's molecule scenario on throw-away 
 	@pytest tests/roles
 
 test-lab: tools $(VENV)/ready ## End to end on a lab of its own (never the user's)
-	@pytest tests/lab
+	@pytest tests/lab/test_province.py
 
 lint: tools $(VENV)/ready ## ruff, mypy, import-linter, ansible-lint, yamllint, djlint
 	@ruff check .

@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STUDENTS ?= 20000
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help up down app test test-unit test-roles test-lab lint format bench docs tools clean
+.PHONY: help up down app test test-unit test-roles test-lab lint format bench docs tools tools-test clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,15 +27,15 @@ app: $(VENV)/ready ## The registry application alone, on SQLite, at http://127.0
 
 test: test-unit test-roles test-lab ## Everything: units, roles, and a province of its own
 
-test-unit: tools $(VENV)/ready ## Tests that need no lab
+test-unit: tools-test $(VENV)/ready ## Tests that need no lab
 	@app/assets/build
 	@pytest tests/xjops -m 'not lab' -n 2
 	@pytest tests/app -n 2
 
-test-roles: tools $(VENV)/ready ## Every role's molecule scenario on throw-away hosts
+test-roles: tools-test $(VENV)/ready ## Every role's molecule scenario on throw-away hosts
 	@pytest tests/roles
 
-test-lab: tools $(VENV)/ready ## End to end on a lab of its own (never the user's)
+test-lab: tools-test $(VENV)/ready ## End to end on a lab of its own (never the user's)
 	@pytest tests/lab/test_province.py
 
 lint: tools $(VENV)/ready ## ruff, mypy, import-linter, ansible-lint, yamllint, djlint
@@ -51,20 +51,29 @@ lint: tools $(VENV)/ready ## ruff, mypy, import-linter, ansible-lint, yamllint, 
 format: $(VENV)/ready ## Format Python and templates
 	@ruff check --fix . && ruff format . && djlint --reformat xjops/reports && cd app && djlint --reformat registry
 
-bench: tools $(VENV)/ready ## Measure: make bench B=up|vm|import|cli; the last line is one JSON object
+bench: tools-test $(VENV)/ready ## Measure: make bench B=up|vm|import|cli; the last line is one JSON object
 	@test -f tests/bench/$(B).py || { echo "make bench: no benchmark '$(B)'; one of: $$(ls tests/bench/[a-z]*.py | xargs -n1 basename -s .py | xargs)" >&2; exit 2; }
 	@python tests/bench/$(B).py
 
 docs: $(VENV)/ready ## Build the documentation into site/
 	@mkdocs build --strict --quiet && echo "built: site/index.html"
 
+tools: LISTS = requirements/debian.txt
 tools: ## Install the Debian packages that are missing (needs root)
-	@missing=$$(sed 's/#.*//' requirements/debian.txt | xargs -n1 | while read -r package; do \
-	  dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q 'ok installed' || echo "$$package"; done); \
-	if [ -n "$$missing" ]; then \
-	  [ "$$(id -u)" = 0 ] || { echo "make tools: missing: $$missing; run it as root, or: sudo apt-get install" $$missing >&2; exit 1; }; \
-	  echo "installing:" $$missing; export DEBIAN_FRONTEND=noninteractive; \
-	  apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@$(install-missing)
+
+tools-test: LISTS = requirements/debian.txt requirements/debian-test.txt
+tools-test: ## Install what tests and benchmarks need besides
+	@$(install-missing)
+
+define install-missing
+missing=$$(cat $(LISTS) | sed 's/#.*//' | xargs -n1 | while read -r package; do \
+  dpkg-query -W -f '$${Status}' "$$package" 2>/dev/null | grep -q 'ok installed' || echo "$$package"; done); \
+if [ -n "$$missing" ]; then \
+  [ "$$(id -u)" = 0 ] || { echo "make tools: missing: $$missing; run it as root, or: sudo apt-get install" $$missing >&2; exit 1; }; \
+  echo "installing:" $$missing; export DEBIAN_FRONTEND=noninteractive; \
+  apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
 
 $(VENV)/ready: requirements/dev.txt pyproject.toml app/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: Python 3.11 is needed (Debian 12 has it); PYTHON=$(PYTHON) is $$($(PYTHON) -V)" >&2; exit 1; }

@@ -68,7 +68,7 @@ def test_both_checklists_end_well_with_evidence(province: Site, tmp_path: Path) 
 
 def test_the_site_answers_through_the_balancer(province: Site, browser: httpx.Client) -> None:
     assert browser.get("/livez").text.strip() == "ok"
-    page = browser.get("/accounts/login/", follow_redirects=True)
+    page = browser.get("/", follow_redirects=True)
     assert page.status_code == 200
     assert "学籍" in page.text
 
@@ -84,7 +84,7 @@ def test_plain_http_leads_to_https(province: Site) -> None:
 def test_web2_to_web9_serve_and_web1_does_not(province: Site, browser: httpx.Client) -> None:
     seen = set()
     for _ in range(40):
-        text = browser.get("/accounts/login/", follow_redirects=True).text
+        text = browser.get("/", follow_redirects=True).text
         seen |= set(re.findall(r"\bweb\d\b", text))
     assert seen == {f"web{n}" for n in range(2, 10)}
 

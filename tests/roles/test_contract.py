@@ -30,7 +30,8 @@ def test_defaults_are_described_and_commented(name: str) -> None:
     lines = text.splitlines()
     for key in defaults:
         number = next(n for n, line in enumerate(lines) if line.startswith(f"{key}:"))
-        assert lines[number - 1].startswith("#"), f"{key} has no comment above it"
+        start = max((n for n in range(number) if not lines[n].strip()), default=0)
+        assert any(line.startswith("#") for line in lines[start:number]), f"{key} has no comment above it"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,6 +7,7 @@ simulator itself is shared by all tests of a session; tests that need one of ano
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -70,8 +71,14 @@ def simulator_for(folder: Path, *options: str) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The session's simulator."""
-    with simulator_for(tmp_path_factory.mktemp("vcenter")) as site:
+    """The session's simulator; the environment stays the tests' own while it runs."""
+    before = {name: os.environ.get(name) for name in ("XJOPS_INVENTORIES", "XJOPS_STATE")}
+    with simulator_for(tmp_path_factory.mktemp("vcenter")) as site, pytest.MonkeyPatch.context() as outside:
+        for name, value in before.items():
+            if value is None:
+                outside.delenv(name, raising=False)
+            else:
+                outside.setenv(name, value)
         yield site
 
 

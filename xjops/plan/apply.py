@@ -15,6 +15,7 @@ from xjops import provision
 from xjops.adapters.ansible import HostOutcome, run_playbook
 from xjops.adapters.ssh import Fleet
 from xjops.bundle import refusal
+from xjops.bundle.build import default_folder
 from xjops.core.errors import NotRunError, UsageError, XjopsError
 from xjops.core.progress import Progress
 from xjops.plan.outcome import Outcome, Part, State
@@ -117,7 +118,7 @@ class Pipeline:
         return (State.FAILED if errors else State.OK), detail
 
     def _bundle(self) -> tuple[State, str]:
-        folder = self.options.bundle or refusal_default()
+        folder = self.options.bundle or default_folder()
         key = self.site.file(self.site.bundle.public_key_file)
         bundle = refusal.verify(folder, key)
         return State.OK, f"{folder}: {len(bundle.files)} files, signature and hashes hold"
@@ -139,13 +140,6 @@ class Pipeline:
         if failed:
             return State.FAILED, f"failed: {', '.join(failed)}"
         return (State.CHANGED if changed else State.OK), f"{changed} changes on {len(outcomes)} hosts"
-
-
-def refusal_default() -> Path:
-    """The bundle that `xjops bundle build` makes."""
-    from xjops.bundle.build import default_folder
-
-    return default_folder()
 
 
 def chosen(site: Site, limit: Sequence[str]) -> list[Host]:

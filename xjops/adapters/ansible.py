@@ -18,6 +18,7 @@ from typing import Any
 
 from xjops.core import paths
 from xjops.core.errors import DeadlineError, XjopsError
+from xjops.core.outliving import nothing_outlives
 from xjops.core.progress import Progress, silent
 from xjops.site.model import Site
 
@@ -129,18 +130,19 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
     private = Path(tempfile.mkdtemp(prefix="xjops-"))
     events = _Events(log, progress)
     try:
-        runner = ansible_runner.run(
-            private_data_dir=str(private),
-            project_dir=str(paths.project()),
-            playbook=str(paths.project() / "playbooks" / playbook),
-            inventory=str(site.folder),
-            cmdline=" ".join(words) or None,
-            envvars=_environment(site),
-            event_handler=events,
-            quiet=True,
-            timeout=int(seconds),
-            settings={"pexpect_use_poll": True},
-        )
+        with nothing_outlives() as mark:
+            runner = ansible_runner.run(
+                private_data_dir=str(private),
+                project_dir=str(paths.project()),
+                playbook=str(paths.project() / "playbooks" / playbook),
+                inventory=str(site.folder),
+                cmdline=" ".join(words) or None,
+                envvars=_environment(site) | mark,
+                event_handler=events,
+                quiet=True,
+                timeout=int(seconds),
+                settings={"pexpect_use_poll": True},
+            )
     finally:
         events.log.close()
         shutil.rmtree(private, ignore_errors=True)

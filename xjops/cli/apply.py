@@ -41,11 +41,12 @@ def apply(
 
     Exit code: 0 all well, 1 a part or a host failed, 4 a part could not be tried.
     """
+    from xjops.lab.simulator import absence
     from xjops.plan.apply import Options, chosen
     from xjops.site import Site
 
     site = Site.load(site_name)
-    options = Options(limit, tags, check, diff, bundle)
+    options = Options(limit, tags, check, diff, bundle, no_vcenter=absence(site))
     hosts = [host.name for host in chosen(site, limit)]
     if not (yes or check):
         click.confirm(f"Apply {site.name} ({site.site.title}) to {len(hosts)} hosts?", abort=True, err=True)

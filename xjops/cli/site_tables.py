@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xjops.site.addresses import address_plan
+from xjops.site.addresses import internal_need
 from xjops.site.groups import ROLES
 from xjops.site.words import span, terabytes
 
@@ -94,10 +94,9 @@ def _host(host: Host) -> tuple[str, ...]:
 
 def _parts(site: Site) -> Iterable[tuple[str, str]]:
     network, database, balancer = site.network, site.database, site.balancer
-    internal = [claim for claim in address_plan(site) if claim.side == "internal" and claim.inside]
     yield (
         "internal",
-        f"{network.internal.subnet} by {network.internal.gateway}, {len(internal)} addresses in use",
+        f"{network.internal.subnet} by {network.internal.gateway}, {internal_need(site)} addresses in use",
     )
     given = ", ".join(map(str, network.public_addresses)) or "no address assigned"
     yield "public", f"{network.public.subnet} by {network.public.gateway}: {given}"

@@ -22,7 +22,7 @@ from xjops.checks.result import exit_code
 from xjops.core import paths
 from xjops.core.errors import ExitCode, XjopsError
 from xjops.core.progress import Progress
-from xjops.lab import credentials
+from xjops.lab import credentials, simulator
 from xjops.lab.up import up
 from xjops.plan.apply import Options, Pipeline
 from xjops.plan.outcome import Outcome
@@ -75,7 +75,8 @@ def raise_up(name: str, students: int, log: Path, progress: Progress) -> Provinc
         bundle = pool.submit(_timed, province, "bundle", progress, lambda: _bundle(site, progress))
         bundle.result()
         lab.result()
-    _timed(province, "site", progress, lambda: _apply(province, log, progress))
+    options = Options(no_vcenter=simulator.absence(site))
+    _timed(province, "site", progress, lambda: _apply(province, options, log, progress))
     if province.outcome.exit_code is not ExitCode.FAIL and students:
         _timed(province, "sample", progress, lambda: _sample(province, students, progress))
     _timed(province, "checklists", progress, lambda: _checklists(province))
@@ -115,8 +116,8 @@ def _bundle(site: Site, progress: Progress) -> str:
     return f"{what}: {len(built.bundle.files)} files, {built.bundle.size / 1e6:.0f} MB"
 
 
-def _apply(province: Province, log: Path, progress: Progress) -> str:
-    province.outcome = Pipeline(province.site, Options(), log, progress).run()
+def _apply(province: Province, options: Options, log: Path, progress: Progress) -> str:
+    province.outcome = Pipeline(province.site, options, log, progress).run()
     bad = [part for part in province.outcome.parts if part.state.value in ("failed", "not-run")]
     return "; ".join(f"{part.name} {part.state}: {part.detail}" for part in bad) or "all hosts as planned"
 

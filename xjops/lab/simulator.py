@@ -42,6 +42,25 @@ def running(site: Site) -> bool:
     return _pid(site) is not None and _listens(site)
 
 
+def absence(site: Site) -> str:
+    """Why the last `lab up` found no simulator to be had; "" when there is one, and for a real site."""
+    with suppress(FileNotFoundError):
+        return _absence_file(site).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def remember_absence(site: Site, reason: str) -> None:
+    """Note for later runs why there is no simulator; "" forgets it."""
+    if reason:
+        _absence_file(site).write_text(reason + "\n", encoding="utf-8")
+    else:
+        _absence_file(site).unlink(missing_ok=True)
+
+
+def _absence_file(site: Site) -> Path:
+    return lab_folder(site.name) / "no-vcenter"
+
+
 def start(site: Site, options: Sequence[str] = ()) -> None:
     """Have the simulator run with its folder and template; does nothing that is done already.
 

@@ -87,8 +87,10 @@ def _vcenter(site: Site, renewed: bool, progress: Progress) -> str:
     try:
         simulator.start(site)
     except NotRunError as error:
+        simulator.remember_absence(site, str(error))
         progress("vCenter", "not-run", str(error))
         return str(error)
+    simulator.remember_absence(site, "")
     if not was_running:
         progress("vCenter", "started", f"{site.vcenter.host}:{site.vcenter.port} ({_seconds(began)})")
     return ""

@@ -16,25 +16,32 @@ from xjops.adapters.ansible import HostOutcome, run_playbook
 from xjops.adapters.ssh import Fleet
 from xjops.bundle import refusal
 from xjops.bundle.build import default_folder
+from xjops.core import paths
 from xjops.core.errors import NotRunError, UsageError, XjopsError
+from xjops.core.locking import lock
 from xjops.core.progress import Progress
 from xjops.plan.outcome import Outcome, Part, State
 from xjops.provision.host_keys import HostKeyError
 from xjops.site.model import Host, Site
 
+LOCK_SECONDS = 10.0  # a killed run's workers are gone by then
 REACH_SECONDS = 90.0
 KEY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a run covers: `limit` names hosts or groups, `tags` roles; `check` changes nothing."""
+    """What a run covers: `limit` names hosts or groups, `tags` roles; `check` changes nothing.
+
+    `no_vcenter`: why there can be no vCenter here (a lab without simulator); its part is then not-run.
+    """
 
     limit: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     check: bool = False
     diff: bool = False
     bundle: Path | None = None
+    no_vcenter: str = ""
 
 
 class Pipeline:
@@ -46,7 +53,18 @@ class Pipeline:
         self.outcome = Outcome()
 
     def run(self) -> Outcome:
-        """All parts; the outcome says how each ended. Raises nothing for a part that failed."""
+        """All parts; the outcome says how each ended. Raises nothing for a part that failed.
+
+        Raises `DeadlineError` when another run of this site goes on (looking only may go beside it).
+        """
+        if self.options.check:
+            return self._parts()
+        file = paths.state(self.site.name) / "apply.lock"
+        mend = "wait for it (xjops journal list), then run this again"
+        with lock(file, what=f"apply of {self.site.name}", seconds=LOCK_SECONDS, mend=mend):
+            return self._parts()
+
+    def _parts(self) -> Outcome:
         for name, part in (
             ("vcenter", self._machines),
             ("reach", self._reach),
@@ -81,6 +99,8 @@ class Pipeline:
         wanted = [host.name for host in self.hosts if host in self.site.virtual_machines]
         if not wanted:
             return State.OK, "no virtual machine among the chosen hosts"
+        if self.options.no_vcenter:
+            raise NotRunError(self.options.no_vcenter)
         plan = provision.plan(self.site, wanted)
         plan.check()
         if self.options.check:

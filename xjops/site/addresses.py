@@ -60,6 +60,11 @@ def address_plan(site: Addressed) -> tuple[Claim, ...]:
     return (*_network(site), *_hosts(site.hosts), *_database(site), *_appliances(site))
 
 
+def internal_need(site: Addressed) -> int:
+    """How many addresses of the internal subnet the site claims, its gateway included."""
+    return sum(claim.side == "internal" and claim.inside for claim in address_plan(site))
+
+
 def placeholder(address: IPv4Address) -> bool:
     """Whether `address` is one of the documentation ranges: a place holder for one not assigned yet."""
     return any(address in subnet for subnet in PLACEHOLDERS)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from xjops.site.addresses import address_plan, placeholder
+from xjops.site.addresses import address_plan, internal_need, placeholder
 from xjops.site.gap import PROPERTIES
 from xjops.site.model import Host, Site
 from xjops.site.registers import GROUPS, Register, Server
@@ -156,7 +156,7 @@ def _existing(site: Site, existing: Register) -> Iterator[Finding]:
 
 def _addresses(site: Site) -> Iterator[Finding]:
     claims = address_plan(site)
-    inside = len([claim for claim in claims if claim.side == "internal" and claim.inside])
+    inside = internal_need(site)
     text = f"{inside} internal, {len(claims) - inside} others, none twice"
     yield Finding(subject="addresses", status="pass", text=text)
     if site.site.kind == "production":

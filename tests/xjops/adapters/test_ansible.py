@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from xjops.adapters import ansible
 from xjops.core import paths
+from xjops.core.waiting import wait_for
 from xjops.site import Site
 
 PLAYBOOK = """
@@ -90,3 +94,36 @@ def test_nothing_is_left_of_the_private_folder(
     monkeypatch.setattr(ansible.tempfile, "mkdtemp", lambda prefix: str(scratch))
     ansible.run_playbook(site, "site.yml", log=tmp_path / "log.txt", limit=["one"])
     assert not scratch.exists()
+
+
+def test_a_killed_run_leaves_no_worker(site: Site, tmp_path: Path) -> None:
+    """ansible-runner has the playbook ignore a hang-up, and workers have sessions of their own."""
+    (tmp_path / "playbooks" / "site.yml").write_text(
+        "- hosts: all\n  gather_facts: false\n  tasks:\n    - ansible.builtin.command: sleep 97.5\n"
+    )
+    child = os.fork()
+    if not child:
+        ansible.run_playbook(site, "site.yml", log=tmp_path / "log.txt")
+        os._exit(0)
+
+    def sleeping() -> list[str]:
+        return [line for line in _commands() if "sleep 97.5" in line or str(site.folder) in line]
+
+    try:
+        wait_for(
+            lambda: True if any("sleep 97.5" in line for line in sleeping()) else None,
+            what="the task", seconds=60, mend="",
+        )  # fmt: skip
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    wait_for(lambda: None if sleeping() else True, what="the end of Ansible", seconds=20, mend="")
+
+
+def _commands() -> list[str]:
+    """The command lines of everything that runs here."""
+    lines = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return lines

@@ -51,6 +51,14 @@ def test_start_stop_and_again(site: Site) -> None:
     assert not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text()
 
 
+def test_an_absence_is_remembered_until_there_is_one(site: Site) -> None:
+    assert simulator.absence(site) == ""
+    simulator.remember_absence(site, "no Go here")
+    assert simulator.absence(site) == "no Go here"
+    simulator.remember_absence(site, "")
+    assert simulator.absence(site) == ""
+
+
 @pytest.mark.vcsim
 def test_the_password_is_enforced(site: Site) -> None:
     simulator.start(site)

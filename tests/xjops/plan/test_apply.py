@@ -11,7 +11,9 @@ import pytest
 
 from xjops.adapters.ansible import HostOutcome
 from xjops.adapters.ssh import Output, UnreachableError
-from xjops.core.errors import ExitCode, NotRunError, UsageError, XjopsError
+from xjops.core import paths
+from xjops.core.errors import DeadlineError, ExitCode, UsageError, XjopsError
+from xjops.core.locking import lock
 from xjops.core.progress import silent
 from xjops.plan import apply
 from xjops.plan.outcome import Outcome, State
@@ -61,7 +63,7 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     fleet = SimpleNamespace(run=world.run, __enter__=None)
 
@@ -80,6 +82,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(apply.refusal, "verify", world.verify)
     monkeypatch.setattr(apply, "run_playbook", world.playbook)
     monkeypatch.setattr(apply, "REACH_SECONDS", 0.0)
+    monkeypatch.setattr(apply, "LOCK_SECONDS", 0.1)
+    monkeypatch.setenv("XJOPS_STATE", str(tmp_path / "state"))
     return world
 
 
@@ -120,8 +124,9 @@ def test_a_host_that_is_down_is_named_and_left_out(lab_site: Site, world: World,
 def test_without_a_simulator_vcenter_is_not_run_and_the_hosts_go_on(
     lab_site: Site, world: World, tmp_path: Path
 ) -> None:
-    world.vcenter_error = NotRunError("no simulator here")
-    outcome = run(lab_site, tmp_path)
+    world.vcenter_error = XjopsError("nothing listens at vCenter's address")  # must not be asked at all
+    outcome = run(lab_site, tmp_path, no_vcenter="no simulator here")
+    assert outcome.parts[0].detail == "no simulator here"
     assert states(outcome)["vcenter"] == "not-run"
     assert len(world.limit) == 17
     assert outcome.exit_code is ExitCode.NOT_RUN
@@ -153,6 +158,16 @@ def test_a_failed_role_is_a_failed_run(lab_site: Site, world: World, tmp_path: P
 def test_check_makes_no_machine(lab_site: Site, world: World, tmp_path: Path) -> None:
     run(lab_site, tmp_path, check=True)
     assert world.applied == 0
+
+
+def test_one_run_of_a_site_at_a_time(lab_site: Site, world: World, tmp_path: Path) -> None:
+    held = paths.state(lab_site.name) / "apply.lock"
+    with lock(held, what="test", seconds=1, mend=""):
+        with pytest.raises(DeadlineError, match=f"another apply of {lab_site.name}"):
+            run(lab_site, tmp_path)
+        assert world.limit == []
+        assert states(run(lab_site, tmp_path, check=True))["roles"] == "ok"  # looking is no harm
+    assert states(run(lab_site, tmp_path))["roles"] == "ok"
 
 
 def test_limit_takes_hosts_and_groups(lab_site: Site, world: World, tmp_path: Path) -> None:

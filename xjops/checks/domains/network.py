@@ -8,14 +8,10 @@ from collections.abc import Iterator
 
 from xjops.checks.registry import Context, check
 from xjops.checks.result import Result, Status
+from xjops.site.addresses import internal_need
 from xjops.site.model import Site
 
 SECONDS = 5.0
-
-
-def internal_need(site: Site) -> int:
-    """Internal addresses the site really needs: its hosts, the virtual and SCAN addresses of the RAC."""
-    return len(site.hosts) + len(site.database.virtual_addresses) + len(site.database.scan_addresses)
 
 
 @check("network.addresses")
@@ -24,8 +20,9 @@ def addresses(context: Context, *, internal: int, public: int) -> Iterator[Resul
     name, site = "network.addresses", context.site
     subnet = site.network.internal.subnet
     planned = subnet.num_addresses - 2
-    needed = max(internal, internal_need(site))
-    value = f"{planned} in {subnet}, {internal_need(site)} needed by this site"
+    claimed = internal_need(site)
+    needed = max(internal, claimed)
+    value = f"{planned} in {subnet}, {claimed} needed by this site"
     evidence = context.evidence("control", "site: network.internal, hosts", value)
     status = Status.PASS if planned >= needed else Status.FAIL
     yield Result(name, "internal", status, value, f"at least {needed} (minimum {internal})", evidence)

@@ -1,6 +1,7 @@
 """A screen for long work: one line per subject (host, VM, part) with its stage and time.
 
-On a terminal the lines are redrawn in place; elsewhere each subject is printed when it reaches an end.
+On a terminal the lines are redrawn in place. Elsewhere (a CI log) each subject is printed when it reaches an
+end, and in between a sign of life every `LIFE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 ENDS = {"ok", "changed", "failed", "unreachable", "not-run", "done"}
+LIFE_SECONDS = 15.0
 STYLES = {
     "failed": "bold red",
     "unreachable": "bold red",
@@ -49,6 +51,7 @@ class Board:
         self.quiet = quiet
         self._lock = threading.Lock()
         self._live: Any = None
+        self._printed = time.monotonic()
 
     def __enter__(self) -> Board:
         if self.console.is_terminal and not self.quiet:
@@ -71,10 +74,16 @@ class Board:
                 line.started = time.monotonic()
             line.stage, line.detail = stage, detail
             line.ended = time.monotonic() if stage in ENDS else None
-            if stage in ENDS and self._live is None and not self.quiet:
-                self.console.print(
-                    f"{subject:<12} {stage:<11} {line.seconds:6.1f} s  {detail}", soft_wrap=True
-                )
+            if self._live is None and not self.quiet:
+                self._print(line)
+
+    def _print(self, line: Line) -> None:
+        now = time.monotonic()
+        if line.stage in ENDS or now - self._printed >= LIFE_SECONDS:
+            stage = line.stage if line.stage in ENDS else f"{line.stage} …"
+            text = f"{line.subject:<12} {stage:<11} {line.seconds:6.1f} s  {line.detail}"
+            self.console.print(text, soft_wrap=True, markup=False)
+            self._printed = now
 
     def __rich__(self) -> Any:
         from rich.spinner import Spinner

@@ -117,7 +117,8 @@ def show_table(one: Report, details: bool) -> None:
     table.add_column("seen", ratio=4, overflow="fold")
     for number, item in enumerate(one.items, 1):
         style = STYLES[item.status]
-        table.add_row(str(number), Text(item.status, style), Text(item.item.text, "bold"), "")
+        seen = "" if details else "; ".join(_passed(item.results))
+        table.add_row(str(number), Text(item.status, style), Text(item.item.text, "bold"), Text(seen, "dim"))
         for check, subjects, status, value, message in _groups(item.results, details):
             seen = Text(value)
             if message:
@@ -128,6 +129,13 @@ def show_table(one: Report, details: bool) -> None:
     found = {Status(name): count for name, count in counts(one).items() if count}
     line = Text("  ").join(Text(f"{count} {status}", STYLES[status]) for status, count in found.items())
     console.print(Text("→ ", "bold") + line)
+
+
+def _passed(results: Iterable[Result]) -> list[str]:
+    """The distinct values of what passed, in their order."""
+    from xjops.checks.result import Status
+
+    return list(dict.fromkeys(result.value for result in results if result.status is Status.PASS))
 
 
 def _groups(results: Iterable[Result], details: bool) -> list[tuple[str, str, Status, str, str]]:

@@ -55,7 +55,8 @@ def _summary(province: Province) -> None:
     for account in province.sample.get("accounts", []):
         words = " ".join(str(account.get(key, "")) for key in ("level", "kind", "unit"))
         table.add_row("account", f"[bold]{account['username']}[/]  {words}")
-    table.add_row("password", f"ansible-vault view {site.folder}/group_vars/all/vault.yml")
+    vault = f"{site.folder}/group_vars/all/vault.yml"
+    table.add_row("password", f"vault_registry_admin_password in: ansible-vault view {vault}")
     for path in province.written:
         if path.suffix == ".html":
             table.add_row("report", str(path))

@@ -12,27 +12,30 @@ from registry.imports.rules import all_findings
 from registry.imports.text import LOST_DIGITS, as_text
 from registry.students.fields import Field, all_fields
 
+Keys = tuple[list[int], list[str], list[str]]
+
 
 @dataclass
 class Checked:
     """What a chunk came to.
 
     `columns`: field key → normalized values of the good rows, whose sheet rows are `numbers`;
-    `keys`: (sheet row, id key, name key) of every row, for finding duplicates ("" where there is none);
+    `keys`: of every row its sheet row, its id key and its name key, as columns, for finding duplicates (""
+    where there is none);
     `rejects`: (sheet row, the cells' texts in the order of `fields`); `errors`: (sheet row, field key, text).
     """
 
     number: int
     numbers: list[int]
     columns: dict[str, list[str]]
-    keys: list[tuple[int, str, str]]
+    keys: Keys
     rejects: list[tuple[int, list[str]]]
     errors: list[tuple[int, str, str]]
 
     @property
     def rows(self) -> int:
         """How many rows the chunk has."""
-        return len(self.keys)
+        return len(self.keys[0])
 
 
 class Checker:
@@ -42,17 +45,16 @@ class Checker:
         self.fields = fields
         self.context = context
         self._checks = [ColumnCheck(field, context) for field in fields]
-        self._citizens = CitizenIds()
+        self._citizens = CitizenIds(context.region_known)
         present = {field.key for field in fields}
         self._absent = [field.key for field in all_fields() if field.key not in present]
 
     def check(self, chunk: Chunk) -> Checked:
         """All checks that need no more than the chunk itself."""
-        height = len(chunk.rows)
-        raw = list(zip(*chunk.rows, strict=True)) if height else [()] * len(self._checks)
+        height = len(chunk.numbers)
         columns: dict[str, list[str]] = {}
         errors: dict[int, list[tuple[str, str]]] = {}
-        for check, cells in zip(self._checks, raw, strict=True):
+        for check, cells in zip(self._checks, chunk.columns, strict=True):
             columns[check.field.key] = values = check.column(cells)
             if check.seen_bad:
                 for at, bad in bad_cells(values):
@@ -73,27 +75,22 @@ class Checker:
             numbers=numbers,
             columns=columns,
             keys=keys,
-            rejects=[(chunk.numbers[at], _texts(chunk.rows[at])) for at in sorted(errors)],
+            rejects=[(chunk.numbers[at], _texts(chunk, at)) for at in sorted(errors)],
             errors=[(chunk.numbers[at], key, text) for at in sorted(errors) for key, text in errors[at]],
         )
 
 
-def _texts(row: object) -> list[str]:
-    return [as_text(cell).removeprefix(LOST_DIGITS) for cell in row]
+def _texts(chunk: Chunk, at: int) -> list[str]:
+    return [as_text(cells[at]).removeprefix(LOST_DIGITS) for cells in chunk.columns]
 
 
-def _keys(numbers: list[int], columns: dict[str, list[str]]) -> list[tuple[int, str, str]]:
+def _keys(numbers: list[int], columns: dict[str, list[str]]) -> Keys:
     """By id number; where there is none, by name, sex and birth date [R]."""
-    rows = zip(
-        numbers, columns["id_number"], columns["name"], columns["sex"], columns["birth_date"], strict=True
-    )
-    return [
-        (
-            number,
-            "" if identity.__class__ is Bad else identity,
-            ""
-            if identity or Bad in {name.__class__, sex.__class__, birth.__class__}
-            else f"{name}|{sex}|{birth}",
-        )
-        for number, identity, name, sex, birth in rows
-    ]
+    identities = columns["id_number"]
+    names = [""] * len(numbers)
+    for at, identity in enumerate(identities):
+        if not identity:
+            parts = [columns[key][at] for key in ("name", "sex", "birth_date")]
+            if not any(part.__class__ is Bad for part in parts):
+                names[at] = "|".join(parts)
+    return numbers, ["" if one.__class__ is Bad else one for one in identities], names

@@ -2,6 +2,7 @@
 
 A sheet of pupils repeats itself: of 78 columns some sixty hold a few dozen distinct values in a whole county.
 So a column costs one dictionary look-up a cell, and the Python code of a kind runs once a distinct value.
+Of the others, names and numbers of people, most cells are proven by one pattern and stay as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from registry.imports.context import Context
-from registry.imports.kinds import Reader, WrongError, reader_for
+from registry.imports.kinds import Reader, WrongError, plain_for, reader_for
 from registry.imports.text import ERROR_VALUES, LOST_DIGITS, as_text, clean
 from registry.students.fields import Field
 
@@ -41,6 +42,7 @@ class ColumnCheck(dict[Any, str]):
         self.field = field
         self.seen_bad = False
         self._read: Reader = reader_for(field, context)
+        self._plain = plain_for(field)
         self._words = field.kind == "text"
         self._longest = 10 if field.kind == "date" else field.max_length  # a date grows to YYYY-MM-DD
 
@@ -73,7 +75,10 @@ class ColumnCheck(dict[Any, str]):
         if len(self) > _REMEMBER:
             self.clear()
             self.seen_bad = False
-        return list(map(self.__getitem__, cells))
+        if self._plain is None:
+            return list(map(self.__getitem__, cells))
+        plain = self._plain.fullmatch
+        return [cell if cell.__class__ is str and plain(cell) else self[cell] for cell in cells]
 
 
 def bad_cells(column: Sequence[str]) -> list[tuple[int, Bad]]:

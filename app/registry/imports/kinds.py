@@ -27,12 +27,15 @@ _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[ T]00:00:00
 _MONTH = re.compile(r"(\d{4})[-/.年](\d{1,2})月?(?:[-/.]01(?:[ T]00:00:00)?)?")
 _NAME = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af·A-Za-z .'’\-]+")
 _INNER_BLANK = re.compile(r"(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff])")
-_MOBILE = re.compile(r"1[3-9]\d{9}")
+_USUAL_NAME = "\u4e00-\u9fa5"
+_USUAL_TEXT = _USUAL_NAME + "A-Za-z0-9"
+_MOBILE = re.compile(r"1[3-9][0-9]{9}")
 _LANDLINE = re.compile(r"(0(?:10|2\d|[3-9]\d{2}))-?([2-9]\d{6,7})(?:[-转](\d{1,6}))?")
 _COUNTRY = re.compile(r"(?:\+|\b00)86[\s\-]?")
 _PHONE_SEPARATOR = re.compile(r"[,;/、，；\s]+")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9](?:[A-Za-z0-9\-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9\-]+)+")
 _URL = re.compile(r"(?:https?://)?[A-Za-z0-9](?:[A-Za-z0-9.\-]*)\.[A-Za-z]{2,}(?:[:/?#]\S*)?")
+_CITIZEN_ID = re.compile(r"[1-9][0-9]{16}[0-9X]")
 _DOCUMENT = re.compile(r"[A-Z0-9()/\-]{4,20}")
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:公里|千米|km|KM|Km)?")
 _EPOCH, _EPOCH_1904 = dt.date(1899, 12, 30), dt.date(1904, 1, 1)
@@ -65,6 +68,18 @@ def reader_for(field: Field, context: Context) -> Reader:
         "url": _url,
     }
     return plain[kind]
+
+
+def plain_for(field: Field) -> re.Pattern[str] | None:
+    """A pattern of cells that need no reading: what matches whole is right, and stays as it is.
+
+    Only for kinds whose values hardly repeat (names, addresses, numbers of people and telephones); it covers
+    the usual spelling, and whatever else may be right is left to the reader.
+    """
+    if field.kind == "text":
+        usual = _USUAL_NAME if field.key.endswith("name") else _USUAL_TEXT
+        return re.compile(f"[{usual}]{{1,{field.max_length}}}")
+    return {"id_number": _CITIZEN_ID, "phone": _MOBILE}.get(field.kind)
 
 
 def _code(table: CodeSet) -> Reader:

@@ -11,11 +11,16 @@ import datetime as dt
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
+
+from django.db.models import Q
 
 from registry.imports.bulk import BulkLoader, Constant
 from registry.imports.context import Context, SchoolRow
 from registry.imports.errors import WorkbookError
+from registry.imports.staging import load_payload
 from registry.students.fields import all_fields
 from registry.students.models import FamilyMember, Status, Student, StudentNumber
 from registry.students.names import search_keys
@@ -31,6 +36,7 @@ MEMBER_KEYS = [
 ]
 _REASON = "数据导入时登记"
 _NULLABLE = {"distance_km"}
+_PREFIXES = 100  # regions and birth dates looked up by one query
 _YEARS = {"primary": (10, 6), "junior": (20, 3), "senior": (30, 3)}
 
 Columns = dict[str, list[Any]]
@@ -52,27 +58,39 @@ class Batch:
 class Numbers:
     """Hands out self-made numbers that nobody holds, in the registry or earlier in this file."""
 
-    def __init__(self) -> None:
-        self._taken: dict[str, set[str]] = {}
+    def __init__(self, given: set[str]) -> None:
+        self._taken = given
+        self._looked_up: set[str] = set()
 
-    def give(self, region: str, birth_date: str, also_taken: set[str]) -> str:
+    def look_up(self, places: Iterable[tuple[str, str]]) -> None:
+        """Learn which numbers of these regions and birth dates are held: a hundred pairs a query."""
+        new = sorted({_prefix(*place) for place in places} - self._looked_up)
+        for start in range(0, len(new), _PREFIXES):
+            several = new[start : start + _PREFIXES]
+            held = Student.objects.filter(
+                reduce(or_, (Q(student_number__startswith="L" + prefix) for prefix in several))
+            )
+            self._taken.update(held.values_list("student_number", flat=True))
+            self._looked_up.update(several)
+
+    def give(self, region: str, birth_date: str) -> str:
         """The next free L number of a region and a birth date, counted down from 999 [R]."""
         day = dt.date.fromisoformat(birth_date)
-        prefix = f"{region[:6]}{day:%Y%m%d}"
-        taken = self._taken.get(prefix)
-        if taken is None:
-            held = Student.objects.filter(student_number__startswith="L" + prefix)
-            taken = self._taken[prefix] = set(held.values_list("student_number", flat=True))
         for sequence in range(999, 0, -1):
             number = self_made_number(region[:6], day, sequence, letter="L")
-            if number not in taken and number not in also_taken:
-                taken.add(number)
+            if number not in self._taken:
+                self._taken.add(number)
                 return number
-        raise ValueError(f"all 999 self-made numbers of {prefix} are taken")
+        raise ValueError(f"all 999 self-made numbers of {_prefix(region, birth_date)} are taken")
+
+
+def _prefix(region: str, birth_date: str) -> str:
+    """The first fourteen of the eighteen characters: region and birth date."""
+    return region[:6] + birth_date.replace("-", "")
 
 
 def load_all(
-    payloads: Iterable[dict[str, Any]],
+    payloads: Iterable[bytes],
     rejected: set[int],
     loader: BulkLoader,
     context: Context,
@@ -86,18 +104,17 @@ def load_all(
     `identities`: all id numbers of the file, which self-made numbers keep clear of. The next chunk is made
     ready in a thread while the database takes in the one before.
     """
-    numbers = Numbers()
-    given = {"L" + identity for identity in identities if identity}
+    numbers = Numbers({"L" + identity for identity in identities if identity})
     loaded, schools = 0, set()
     for batch in _prepared(payloads, rejected, context):
         if len(batch):
-            _load(batch, loader, numbers, given, now=now, by_id=by_id)
+            _load(batch, loader, numbers, now=now, by_id=by_id)
             loaded += len(batch)
             schools.update(map(int, batch.students["school"]))
     return loaded, schools
 
 
-def _prepared(payloads: Iterable[dict[str, Any]], rejected: set[int], context: Context) -> Iterator[Batch]:
+def _prepared(payloads: Iterable[bytes], rejected: set[int], context: Context) -> Iterator[Batch]:
     with ThreadPoolExecutor(max_workers=1) as beside:
         later = None
         for payload in payloads:
@@ -109,9 +126,9 @@ def _prepared(payloads: Iterable[dict[str, Any]], rejected: set[int], context: C
             yield later.result()
 
 
-def prepare(payload: dict[str, Any], rejected: set[int], context: Context) -> Batch:
+def prepare(payload: bytes, rejected: set[int], context: Context) -> Batch:
     """A staged chunk's columns as the models want them, derived columns included."""
-    columns, numbers = payload["columns"], payload["numbers"]
+    numbers, columns = load_payload(payload)
     if rejected.intersection(numbers):
         kept = [at for at, row in enumerate(numbers) if row not in rejected]
         columns = {key: [values[at] for at in kept] for key, values in columns.items()}
@@ -170,13 +187,13 @@ def _family(cells: dict[str, list[str]]) -> tuple[Columns, list[int]]:
     return family, owners
 
 
-def _load(
-    batch: Batch, loader: BulkLoader, numbers: Numbers, given: set[str], *, now: dt.datetime, by_id: int
-) -> None:
+def _load(batch: Batch, loader: BulkLoader, numbers: Numbers, *, now: dt.datetime, by_id: int) -> None:
     students = batch.students
     student_numbers = students["student_number"]
-    for at in batch.without_id:
-        student_numbers[at] = numbers.give(students["birth_region"][at], students["birth_date"][at], given)
+    places = [(students["birth_region"][at], students["birth_date"][at]) for at in batch.without_id]
+    numbers.look_up(places)
+    for at, place in zip(batch.without_id, places, strict=True):
+        student_numbers[at] = numbers.give(*place)
     ids = [str(number) for number in loader.reserve_ids(Student, len(batch))]
     loader.insert(
         Student,

@@ -41,11 +41,14 @@ _GET_TEMPLATE = "请下载最新模板，把数据粘贴进去后重新上传"
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some consecutive rows of the sheet. `numbers`: their row numbers in the sheet, counted from 1."""
+    """Some consecutive rows of the sheet, as columns: the cells of each field.
+
+    `numbers`: their row numbers in the sheet, counted from 1.
+    """
 
     number: int
     numbers: list[int]
-    rows: list[Sequence[Cell]]
+    columns: list[Sequence[Cell]]
 
 
 @dataclass
@@ -72,7 +75,6 @@ class Sheet:
         """
         size = limit("IMPORT_CHUNK_ROWS")
         rows = itertools.islice(self._source.iter_rows(), self.header_row, None)
-        whole = self.positions == list(range(self._source.width))
         for number in itertools.count():
             block = list(itertools.islice(rows, size))
             if not block:
@@ -80,10 +82,10 @@ class Sheet:
             if number in skip:
                 continue
             first = self.header_row + 1 + number * size
-            kept = [(first + at, row) for at, row in enumerate(block) if any(row)]
-            if kept and not whole:
-                kept = [(at, [row[position] for position in self.positions]) for at, row in kept]
-            yield Chunk(number, [at for at, _ in kept], [row for _, row in kept])
+            numbers = [first + at for at, row in enumerate(block) if any(row)]
+            cells = list(zip(*filter(any, block), strict=True))
+            columns = [cells[position] if cells else () for position in self.positions]
+            yield Chunk(number, numbers, columns)
 
     def row_total(self) -> int:
         """How many rows stand below the header, blank ones included."""

@@ -25,19 +25,23 @@ _MEMBER_2 = [field.key for field in all_fields() if field.key.startswith("member
 
 def all_findings(columns: Columns, context: Context, citizens: CitizenIds) -> Iterator[Finding]:
     """Everything the rules find in one chunk's columns (all 78 present, absent ones empty)."""
-    yield from _student_id(columns, context, citizens)
+    yield from _student_id(columns, citizens)
     for member in ("member1", "member2"):
-        yield from _member_id(columns, member, context, citizens)
+        yield from _member_id(columns, member, citizens)
     yield from _member1_needs_id(columns)
     yield from _member2_whole(columns)
     yield from _disability(columns)
     yield from _admission(columns)
 
 
-def _student_id(columns: Columns, context: Context, citizens: CitizenIds) -> Iterator[Finding]:
+def _student_id(columns: Columns, citizens: CitizenIds) -> Iterator[Finding]:
     """Field 13: required unless the type is Z; a citizen number agrees with region, birth date and sex."""
-    rows = zip(columns["id_type"], columns["id_number"], columns["birth_date"], columns["sex"], strict=True)
-    for at, (kind, number, birth, sex) in enumerate(rows):
+    kinds, numbers = columns["id_type"], columns["id_number"]
+    births, sexes = columns["birth_date"], columns["sex"]
+    doubtful = {at for at, kind in enumerate(kinds) if kind != CITIZEN}
+    doubtful.update(citizens.unproven(numbers), citizens.unlike(numbers, births, sexes))
+    for at in sorted(doubtful):
+        kind, number, birth, sex = kinds[at], numbers[at], births[at], sexes[at]
         if kind.__class__ is Bad or number.__class__ is Bad:
             continue
         if not number:
@@ -46,7 +50,7 @@ def _student_id(columns: Columns, context: Context, citizens: CitizenIds) -> Ite
             continue
         if kind != CITIZEN:
             continue
-        problem = citizens.problem(number) or _region_problem(number, context)
+        problem = citizens.problem(number)
         if problem:
             yield at, "id_number", problem
             continue
@@ -61,22 +65,20 @@ def _student_id(columns: Columns, context: Context, citizens: CitizenIds) -> Ite
             )
 
 
-def _region_problem(number: str, context: Context) -> str:
-    """The region part is the code at birth: retired codes are as good as any."""
-    return "" if context.region_known(number[:6]) else f"居民身份证号前 6 位 {number[:6]} 不是行政区划代码"
-
-
-def _member_id(columns: Columns, member: str, context: Context, citizens: CitizenIds) -> Iterator[Finding]:
+def _member_id(columns: Columns, member: str, citizens: CitizenIds) -> Iterator[Finding]:
     key = f"{member}_id_number"
-    rows = zip(columns[f"{member}_id_type"], columns[key], columns["id_number"], strict=True)
-    for at, (kind, number, student) in enumerate(rows):
-        if not number or number.__class__ is Bad:
-            continue
-        if kind == CITIZEN:
-            problem = citizens.problem(number) or _region_problem(number, context)
-            if problem:
-                yield at, key, problem
-        if number == student:
+    kinds, numbers, students = columns[f"{member}_id_type"], columns[key], columns["id_number"]
+    wrong = {
+        at: citizens.problem(numbers[at])
+        for at in citizens.unproven(numbers)
+        if kinds[at] == CITIZEN and numbers[at] and numbers[at].__class__ is not Bad
+    }
+    pairs = enumerate(zip(numbers, students, strict=True))
+    own = {at for at, (number, student) in pairs if number and number == student}
+    for at in sorted(wrong.keys() | own):
+        if at in wrong:
+            yield at, key, wrong[at]
+        if at in own and numbers[at].__class__ is not Bad:
             yield at, key, "与学生本人的证件号相同"
 
 
@@ -107,20 +109,33 @@ def _member2_whole(columns: Columns) -> Iterator[Finding]:
 
 def _disability(columns: Columns) -> Iterator[Finding]:
     """Fields 44, 46 and 75: the kind of disability and what follows from it."""
-    rows = zip(columns["disability"], columns["mainstreamed"], columns["disabled"], strict=True)
-    for at, (disability, mainstreamed, disabled) in enumerate(rows):
-        if Bad in {disability.__class__, mainstreamed.__class__, disabled.__class__}:
-            continue
-        if mainstreamed and mainstreamed not in MAINSTREAMED_FOR.get(disability or "0", _OTHER_DISABILITY):
-            yield at, "mainstreamed", "随班就读与残疾类型不相符"
-        if disabled and disability and (disabled == "1") != (disability != "0"):
-            yield at, "disabled", "是否残疾人与残疾类型不相符"
+    keys = ("disability", "mainstreamed", "disabled")
+    rows = list(zip(*(columns[key] for key in keys), strict=True))
+    wrong = {row: found for row in set(rows) if (found := _disability_problems(*row))}
+    if wrong:
+        for at, row in enumerate(rows):
+            yield from ((at, key, text) for key, text in wrong.get(row, ()))
+
+
+def _disability_problems(disability: str, mainstreamed: str, disabled: str) -> list[tuple[str, str]]:
+    """The same for one combination; a sheet holds a handful of them."""
+    found: list[tuple[str, str]] = []
+    if Bad in {disability.__class__, mainstreamed.__class__, disabled.__class__}:
+        return found
+    if mainstreamed and mainstreamed not in MAINSTREAMED_FOR.get(disability or "0", _OTHER_DISABILITY):
+        found.append(("mainstreamed", "随班就读与残疾类型不相符"))
+    if disabled and disability and (disabled == "1") != (disability != "0"):
+        found.append(("disabled", "是否残疾人与残疾类型不相符"))
+    return found
 
 
 def _admission(columns: Columns) -> Iterator[Finding]:
     """Field 17: nobody enters school before the third birthday."""
-    for at, (month, birth) in enumerate(zip(columns["admission_month"], columns["birth_date"], strict=True)):
-        if Bad in {month.__class__, birth.__class__} or not month or not birth:
-            continue
-        if int(month[:4]) - int(birth[:4]) < 3:
+    months, births = columns["admission_month"], columns["birth_date"]
+    earliest = {
+        birth: str(int(birth[:4]) + 3) if birth and birth.__class__ is not Bad else ""
+        for birth in set(births)
+    }
+    for at, (month, birth) in enumerate(zip(months, births, strict=True)):
+        if month < earliest[birth] and month and month.__class__ is not Bad:
             yield at, "admission_month", f"入学年月与出生日期 {birth} 相差不足 3 年"

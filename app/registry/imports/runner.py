@@ -31,7 +31,7 @@ from registry.imports.models import ImportChunk, ImportGate, ImportJob, State
 from registry.imports.progress import Run
 from registry.imports.reader import Sheet, open_sheet
 from registry.imports.report import summarize, write_report
-from registry.imports.staging import dump, load
+from registry.imports.staging import dump, load, load_keys, load_payload
 from registry.imports.world import context_for
 from registry.jobs.stopping import hand_back_if_requested
 from registry.statistics.services import refresh
@@ -39,6 +39,7 @@ from registry.statistics.services import refresh
 logger = logging.getLogger(__name__)
 
 CROSS = -1  # the number of the chunk that holds what was found by comparing rows with each other
+_PAYLOADS = 4  # staged chunks read at a time
 _TRIES = 3  # of the loading transaction, when somebody registers the same student meanwhile
 _BEFORE_COMPARING = {State.QUEUED, State.READING, State.CHECKING}
 
@@ -127,7 +128,7 @@ def _load(work: Run) -> None:
 
 def _keys(job: ImportJob) -> list[tuple[int, str, str]]:
     blobs = ImportChunk.objects.filter(job=job, number__gte=0).values_list("keys", flat=True)
-    return [tuple(key) for blob in blobs.iterator() for key in load(blob)]
+    return [key for blob in blobs for key in load_keys(blob)]
 
 
 def _decide_and_write(
@@ -153,7 +154,7 @@ def _decide_and_write(
     if rejected < len(keys) and (job.accept_good or not rejected):
         with work.timed("loading"):
             values["loaded_rows"], schools = load_all(
-                (load(blob) for blob in staged.values_list("payload", flat=True).iterator()),
+                staged.values_list("payload", flat=True).iterator(_PAYLOADS),
                 set(found),
                 loader_for(connection),
                 context,
@@ -176,20 +177,20 @@ def _keep_cross(job: ImportJob, found: Found) -> None:
     for blob in (
         ImportChunk.objects.filter(job=job, number__gte=0).values_list("payload", flat=True).iterator()
     ):
-        payload = load(blob)
-        if found.keys().isdisjoint(payload["numbers"]):
+        numbers, columns = load_payload(blob)
+        if found.keys().isdisjoint(numbers):
             continue
-        columns = [payload["columns"].get(key) for key in job.columns]
-        for at, row in enumerate(payload["numbers"]):
+        cells = [columns.get(key) for key in job.columns]
+        for at, row in enumerate(numbers):
             if row in found:
-                rejects.append((row, [values[at] if values else "" for values in columns]))
+                rejects.append((row, [values[at] if values else "" for values in cells]))
     ImportChunk.objects.create(
         job=job,
         number=CROSS,
         rows=0,
         rejected=len(rejects),
         bad_cells=len(found),
-        keys=dump([]),
+        keys=dump([[], "", ""]),
         rejects=dump(rejects),
         errors=dump([(row, field, text) for row, (field, text) in sorted(found.items())]),
     )

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from django.db.models.functions import Now
 from django.utils.crypto import get_random_string
+from django.utils.module_loading import autodiscover_modules
 from django_tasks import DEFAULT_TASK_BACKEND_ALIAS
 from django_tasks_db.management.commands.db_worker import Worker
 from django_tasks_db.models import DBTaskResult
@@ -43,8 +44,12 @@ class RegistryWorker(Worker):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Work until stopped, with the signs of life beside it."""
+        """Work until stopped, with the signs of life beside it.
+
+        The tasks' modules are imported first, so that no task waits for them once its clock runs.
+        """
         stopping.clear()
+        autodiscover_modules("tasks")
         self._beat()
         reap()
         heart = threading.Thread(target=self._keep_beating, name="heart", daemon=True)

@@ -252,7 +252,9 @@ def test_columns_in_any_order_with_aliases_and_numbers(tmp_path: Path) -> None:
     book = Book(tmp_path / "order.xlsx", headers=headers, keys=[KEYS[at] for at in order]).rows([row])
     sheet = opened(book.save())
     chunk = next(sheet.chunks())
-    cells = dict(zip([field.key for field in sheet.fields], chunk.rows[0], strict=True))
+    cells = dict(
+        zip([field.key for field in sheet.fields], [column[0] for column in chunk.columns], strict=True)
+    )
     assert cells["name"] == "王小明"
     assert cells["id_number"] == row["id_number"]
 

@@ -59,7 +59,7 @@ def test_a_county_alone_has_the_same_children(province: Province) -> None:
 def test_every_row_passes_every_check(province: Province) -> None:
     people = everybody(province)
     assert len(people) == 1500
-    chunk = Chunk(0, list(range(2, 1502)), [[row.get(key, "") for key in KEYS] for row in people])
+    chunk = Chunk(0, list(range(2, 1502)), [[row.get(key, "") for row in people] for key in KEYS])
     assert Checker(list(all_fields()), context_of(province)).check(chunk).errors == []
     numbers = [row["id_number"] for row in people if row["id_number"]]
     assert len(numbers) == len(set(numbers))

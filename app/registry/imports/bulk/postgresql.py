@@ -15,7 +15,7 @@ from django.db import models
 
 from registry.imports.bulk.base import BulkLoader, Columns, Constant
 
-_BLOCK = 5000  # rows a write
+_BLOCK = 250  # rows a write: PostgreSQL works on one block while the next is put together
 _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 NULL = "\\N"
@@ -25,22 +25,29 @@ class PostgresqlLoader(BulkLoader):
     """COPY."""
 
     def reserve_ids(self, model: type[models.Model], count: int) -> list[int]:
-        """From the sequence behind the identity column."""
+        """From the sequence behind the identity column, which is looked up once, not once a number."""
         with self.connection.cursor() as cursor:
             cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+                "WITH s AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, %s)::regclass AS name)"
+                " SELECT array_agg(nextval(name)) FROM s, generate_series(1, %s)",
                 [self.table(model), model._meta.pk.column, count],
             )
-            return [row[0] for row in cursor.fetchall()]
+            return cursor.fetchone()[0] or []
 
     def insert(self, model: type[models.Model], columns: Columns) -> int:
-        """One COPY for all rows."""
+        """One COPY for all rows.
+
+        Foreign keys are looked at as the COPY ends, not all of them at COMMIT: so PostgreSQL does that while
+        the caller makes its next rows ready.
+        """
         height = self.height(columns)
         statement = f"COPY {self.table(model)} ({', '.join(self.names(model, columns))}) FROM STDIN"
         texts = [self._texts(model, name, values) for name, values in columns.items()]
-        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for start in range(0, height, _BLOCK):
-                copy.write(_block(texts, start, min(start + _BLOCK, height)))
+        with self.connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            with cursor.copy(statement) as copy:
+                for start in range(0, height, _BLOCK):
+                    copy.write(_block(texts, start, min(start + _BLOCK, height)))
         return height
 
     def _texts(
@@ -49,9 +56,11 @@ class PostgresqlLoader(BulkLoader):
         """A column as COPY text: one text for a constant, else one a row."""
         if isinstance(values, Constant):
             return _text(self.constant(model, name, values.value))
-        if values.__class__ is list and all(value.__class__ is str for value in values):
-            return [v.translate(_ESCAPES) for v in values] if _SPECIAL.search("".join(values)) else values
-        return [_text(value) for value in values]
+        try:
+            special = _SPECIAL.search("".join(values))
+        except TypeError:  # not all of them are text
+            return [_text(value) for value in values]
+        return [value.translate(_ESCAPES) for value in values] if special else values
 
 
 def _text(value: object) -> str:

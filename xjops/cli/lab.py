@@ -141,9 +141,10 @@ def scratch() -> None:
 @click.option("--host", "hosts", multiple=True, required=True, help="Name of a host; may be repeated.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="The bundle to serve (default: the cache's).")
 @click.option("--json", "as_json", is_flag=True, help="Print how to reach the hosts as JSON.")
+@click.option("--into", type=click.Path(path_type=Path), help="Folder that gets what molecule looks for.")
 @site_option
 def scratch_create(
-    name: str, hosts: tuple[str, ...], bundle: Path | None, as_json: bool, site_name: str
+    name: str, hosts: tuple[str, ...], bundle: Path | None, as_json: bool, into: Path | None, site_name: str
 ) -> None:
     """Bring up the set NAME of fresh hosts."""
     from xjops.bundle.build import default_folder
@@ -159,6 +160,8 @@ def scratch_create(
         public_key=paths.inventories() / site_name / "files" / "bundle.asc",
         say=say,
     )
+    if into:
+        made.write(into)
     if as_json:
         click.echo(json.dumps(made.as_dict(), indent=2))
         return

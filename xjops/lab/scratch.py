@@ -8,6 +8,7 @@ Which blocks are taken is podman's knowledge (labels), so sets made at the same 
 from __future__ import annotations
 
 import fcntl
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -47,16 +48,24 @@ class Instance:
 
 @dataclass(frozen=True)
 class ScratchSet:
-    """A set that is up. `repository_url` is empty when there is no bundle."""
+    """A set that is up. `bundle` (the folder that is served) and `repository_url` are empty without one."""
 
     name: str
     known_hosts: str
+    bundle: str
     repository_url: str
     public_key_file: str
     instances: tuple[Instance, ...]
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
+
+    def write(self, folder: Path) -> None:
+        """Lay down in `folder` what molecule looks for there: its instance configuration, the host keys, all."""
+        instances = [asdict(item) for item in self.instances]
+        for name, data in (("instance_config.yml", instances), ("scratch.json", self.as_dict())):
+            keys.write_private(folder / name, json.dumps(data, indent=2).encode())  # JSON is YAML
+        keys.write_private(folder / "known_hosts", Path(self.known_hosts).read_bytes())
 
 
 @contextmanager
@@ -155,7 +164,8 @@ def _host(plan: _Plan, host: str, at: IPv4Address, authorized_key: str) -> tuple
 def create(name: str, hosts: Sequence[str], *, bundle: Path, public_key: Path, say: Say) -> ScratchSet:
     """Bring a set up (again) and return how to reach it; running hosts stay as they are.
 
-    `bundle` is served to the hosts when it holds an `apt` folder, and `public_key` is what they trust.
+    `bundle` is served to the hosts when it holds an `apt` folder, and `public_key` is what they trust; a
+    bundle's list of packages is read. Raises `XjopsError` when a host can't be brought up.
     """
     _check(name, hosts)
     image_name = image.ensure(say)
@@ -178,12 +188,13 @@ def create(name: str, hosts: Sequence[str], *, bundle: Path, public_key: Path, s
         _start(guests[0], image_name, folder)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(partial(_start, image_name=image_name, folder=folder), guests[1:]))
-    for item, _ in made:
-        wait_ssh(item.container, item.addresses[NETWORK])
+        read_list = bool(url) and (bundle / "apt" / "InRelease").is_file()
+        list(pool.map(partial(_ready, read_list=read_list), (item for item, _ in made)))
     key = str(folder / "id_ed25519")
     return ScratchSet(
         name=name,
         known_hosts=str(folder / "known_hosts"),
+        bundle=str(bundle) if url else "",
         repository_url=url,
         public_key_file=str(public_key) if url else "",
         instances=tuple(
@@ -195,6 +206,13 @@ def create(name: str, hosts: Sequence[str], *, bundle: Path, public_key: Path, s
 def _start(item: Guest, image_name: str, folder: Path) -> None:
     seed = guest.write_seed(folder / "hosts" / item.name / "seed.tar", item.files)
     start(item.container, guest.run_words(item, image_name, seed))
+
+
+def _ready(item: Guest, *, read_list: bool) -> None:
+    """Wait until the host has booted; then, as the base role leaves hosts, its apt knows the bundle's packages."""
+    wait_ssh(item.container, item.addresses[NETWORK])
+    if read_list:
+        podman("exec", item.container, "apt-get", "update", "--quiet", seconds=120)
 
 
 def sets() -> dict[str, list[str]]:

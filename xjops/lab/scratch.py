@@ -61,7 +61,7 @@ class ScratchSet:
         return asdict(self)
 
     def write(self, folder: Path) -> None:
-        """Lay down in `folder` what molecule looks for there: its instance configuration, the host keys, all."""
+        """Lay down in `folder` what molecule and its playbooks look for there."""
         instances = [asdict(item) for item in self.instances]
         for name, data in (("instance_config.yml", instances), ("scratch.json", self.as_dict())):
             keys.write_private(folder / name, json.dumps(data, indent=2).encode())  # JSON is YAML
@@ -209,7 +209,7 @@ def _start(item: Guest, image_name: str, folder: Path) -> None:
 
 
 def _ready(item: Guest, *, read_list: bool) -> None:
-    """Wait until the host has booted; then, as the base role leaves hosts, its apt knows the bundle's packages."""
+    """Wait until the host has booted; then its apt reads the list of packages, as the base role would."""
     wait_ssh(item.container, item.addresses[NETWORK])
     if read_list:
         podman("exec", item.container, "apt-get", "update", "--quiet", seconds=120)

@@ -1,19 +1,22 @@
 """The one lab that all tests share: a copy of the user's with its own site name, subnets, port and state.
 
-`base_lab` is fresh hosts (`xjops lab up`, `xjops vm apply`), `province` the whole (`xjops up`). Both are made
-once a session. With XJOPS_TEST_LAB_KEEP=1 the lab stays up and the next session finds it as it was left.
-XJOPS_TEST_STUDENTS (2000) is the size of the sample province. What is cached (base image, bundle,
-simulator) is shared with the user's lab.
+`base_lab` is fresh hosts (`xjops lab up`, `xjops vm apply`), `province` the whole: `xjops up`, killed in
+every one of its stages on the way. Both are made once a session. With XJOPS_TEST_LAB_KEEP=1 the lab stays up
+and the next session finds it as it was left (nothing is killed then). XJOPS_TEST_STUDENTS (2000) is the size
+of the sample province. What is cached (base image, bundle, simulator) is shared with the user's lab.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from labtest import FOLDER, surround
@@ -25,6 +28,15 @@ from xjops.site import Site
 XJOPS = Path(sys.executable).with_name("xjops")
 KEEP = os.environ.get("XJOPS_TEST_LAB_KEEP") == "1"
 UP_SECONDS = 1500.0
+# Where `xjops up` is killed: after the line that begins so (its own start, where empty), seconds later.
+KILLS = {
+    "lab and bundle": ("", 2.0),
+    "vcenter": ("lab ", 2.5),
+    "reach": ("vcenter ", 0.5),
+    "first roles": ("bundle       ok", 8.0),
+    "middle of the roles": ("bundle       ok", 75.0),
+    "sample": ("site ", 2.0),
+}
 
 
 def run(*words: str, seconds: float = UP_SECONDS) -> subprocess.CompletedProcess[str]:
@@ -60,11 +72,37 @@ def base_lab(lab_site: Site) -> Site:
     """The test lab with all its hosts up; what is installed on them is not said."""
     run("lab", "up")
     run("vm", "apply", "--yes")
+    run("vm", "host-keys")
     return Site.load(lab_site.name)
 
 
 @pytest.fixture(scope="session")
 def province(lab_site: Site) -> Site:
     """The test lab as `make up` leaves it."""
-    run("up", "--students", os.environ.get("XJOPS_TEST_STUDENTS", "2000"))
+    words = ["up", "--students", os.environ.get("XJOPS_TEST_STUDENTS", "2000")]
+    if not KEEP:
+        for stage, (line, seconds) in KILLS.items():
+            kill_in(stage, words, line, seconds)
+    run(*words)
     return Site.load(lab_site.name)
+
+
+def kill_in(stage: str, words: list[str], line: str, seconds: float) -> None:
+    """Start the command and kill it and all its children at once, `seconds` after the line."""
+    process = subprocess.Popen(
+        [XJOPS, *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = Timer(UP_SECONDS, process.kill)
+    deadline.start()
+    with process:
+        assert process.stderr is not None
+        seen = not line or any(text.startswith(line) for text in process.stderr)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=seconds if seen else 1)
+        ended = process.poll()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    deadline.cancel()
+    if ended is not None:
+        pytest.fail(f"xjops up ended by itself ({ended}) before it could be killed in its stage {stage}")

@@ -17,6 +17,7 @@ from xjops.core.errors import XjopsError
 from xjops.site.model import Host, Site
 
 CONNECT_SECONDS = 5
+UNTRUSTED = (CHANGED, UNKNOWN) = ("its host key has changed", "its host key is not known")
 
 
 class UnreachableError(XjopsError):
@@ -132,11 +133,12 @@ class Fleet:
         return self._connections[host.name]
 
     def _unreachable(self, host: Host, why: str) -> UnreachableError:
-        mend = (
-            "xjops lab status"
-            if self.site.site.kind == "lab"
-            else f"look at {host.name}'s console on vCenter"
-        )
+        if why in UNTRUSTED and host in self.site.virtual_machines:
+            mend = "xjops vm host-keys learns it from vCenter"
+        elif self.site.site.kind == "lab":
+            mend = "xjops lab status"
+        else:
+            mend = f"look at {host.name}'s console on vCenter"
         return UnreachableError(f"{host.name} ({host.address}) is not reachable by SSH: {why}", mend=mend)
 
 
@@ -161,9 +163,9 @@ def _reason(problem: Exception) -> str:
     from paramiko import BadHostKeyException, SSHException
 
     if isinstance(problem, BadHostKeyException):
-        return "its host key has changed"
+        return CHANGED
     if isinstance(problem, SSHException) and "not found in known_hosts" in str(problem):
-        return "its host key is not known"
+        return UNKNOWN
     errors = getattr(problem, "errors", None)  # paramiko's NoValidConnectionsError: one cause an address
     if errors:
         problem = next(iter(errors.values()))

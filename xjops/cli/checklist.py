@@ -117,8 +117,10 @@ def show_table(one: Report, details: bool) -> None:
     table.add_column("seen", ratio=4, overflow="fold")
     for number, item in enumerate(one.items, 1):
         style = STYLES[item.status]
-        seen = "" if details else "; ".join(_passed(item.results))
-        table.add_row(str(number), Text(item.status, style), Text(item.item.text, "bold"), Text(seen, "dim"))
+        passed = "" if details else "; ".join(_passed(item.results))
+        table.add_row(
+            str(number), Text(item.status, style), Text(item.item.text, "bold"), Text(passed, "dim")
+        )
         for check, subjects, status, value, message in _groups(item.results, details):
             seen = Text(value)
             if message:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,30 @@ def apply_command(
         for error in result.failed.values():
             click.echo(f"xjops: {error}", err=True)
     return int(record.exit_code)
+
+
+@vm.command("host-keys")
+@site_option
+@click.option("--deadline", type=click.FloatRange(min=0), default=5.0, metavar="MINUTES", show_default=True)
+def host_keys_command(site_name: str, deadline: float) -> int:
+    """Learn the machines' SSH host keys from vCenter (`xjops apply` does it by itself).
+
+    A machine made anew has a new key, which is refused until it was learnt here.
+    """
+    from xjops import provision
+    from xjops.cli.board import Board
+    from xjops.journal import recorded
+    from xjops.site import Site
+
+    site = Site.load(site_name)
+    names = [host.name for host in site.virtual_machines]
+    with recorded(site.name, "vm host-keys", {}, names) as record, Board() as board:
+        learned = provision.learn_host_keys(site, names, seconds=deadline * 60, progress=board)
+        record.exit_code, record.result = ExitCode.OK, asdict(learned)
+    click.echo(
+        f"{len(learned.added)} new, {len(learned.replaced)} replaced, {len(learned.kept)} known before"
+    )
+    return int(ExitCode.OK)
 
 
 def _apply(plan: Plan, session: Any, deadlines: Deadlines, quiet: bool) -> Result:

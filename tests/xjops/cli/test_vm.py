@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from tests.xjops.provision.test_host_keys import key, publish
 from tests.xjops.vcsim import add_foreign, reconfigure
 from xjops import provision
 from xjops.adapters import vcenter
+from xjops.adapters.ssh import known_hosts
 from xjops.cli.main import main
 from xjops.journal.runs import journal_of
 from xjops.site import Site
@@ -187,3 +189,16 @@ def test_options_reach_the_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_a_wrong_command_line(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words)[0] == 2
+
+
+def test_host_keys_are_learnt_or_their_lack_is_named(run: Run, vcenter_site: Site) -> None:
+    assert run("apply", "--yes")[0] == 0
+    code, _, err = run("host-keys", "--deadline", "0")
+    assert code == 1
+    assert "no SSH host key from vCenter within 0 s: web1 (set none)" in err
+    with vcenter.connect(vcenter_site) as session:
+        for number, host in enumerate(vcenter_site.virtual_machines):
+            publish(session, host.name, key(number))
+    assert run("host-keys", "--deadline", "0")[:2] == (0, "11 new, 0 replaced, 0 known before\n")
+    assert run("host-keys", "--deadline", "0")[:2] == (0, "0 new, 0 replaced, 11 known before\n")
+    assert f"{key(0)}\n" in known_hosts(vcenter_site).read_text()

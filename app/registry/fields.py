@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models
+from django.db.models import Lookup
 
 
 class BytewiseCharField(models.CharField):
@@ -20,3 +21,27 @@ class BytewiseCharField(models.CharField):
         if connection.vendor == "postgresql":
             parameters["collation"] = "C"
         return parameters
+
+
+@BytewiseCharField.register_lookup
+class Among(Lookup):
+    """`field__among=[…]`: like `__in`, for thousands of values.
+
+    PostgreSQL gets them as one array; Django would make, and PostgreSQL parse, a parameter of each.
+    """
+
+    lookup_name = "among"
+
+    def get_prep_lookup(self) -> list[str]:
+        """The values as a list."""
+        return list(self.rhs)
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """IN with a mark for each value. Oracle takes a thousand at most: `ops.max_in_list_size()`."""
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} IN ({', '.join(['%s'] * len(self.rhs))})", [*parameters, *self.rhs]
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        """= ANY with one array."""
+        column, parameters = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", [*parameters, self.rhs]

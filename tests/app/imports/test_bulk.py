@@ -8,12 +8,14 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
+from django.db.utils import DatabaseErrorWrapper
 
 from registry.imports.bulk import Constant, loader_for
 from registry.imports.bulk.oracle import OracleLoader
-from registry.imports.bulk.postgresql import _block, _text
+from registry.imports.bulk.postgresql import PostgresqlLoader, _block
 from registry.orgs.models import Campus
 from registry.students.models import Student
 
@@ -44,8 +46,29 @@ def test_a_database_we_do_not_serve() -> None:
 
 
 def test_copy_text() -> None:
-    assert _block([["a", "b"], "\\N", [_text("x\ty"), _text(None)]], 0, 2) == "a\t\\N\tx\\ty\nb\t\\N\t\\N\n"
+    assert _block([["a", "b"], "\\N", ["x\ty", None]], 0, 2) == "a\t\\N\tx\\ty\nb\t\\N\t\\N\n"
     assert _block([["a", "b", "c"]], 1, 2) == "b\n"
+
+
+def test_postgresql_reports_a_double_as_django_does() -> None:
+    """psycopg reports what COPY ran into as the block ends, past the calls that Django watches."""
+
+    @contextmanager
+    def copy(_statement: str) -> Any:
+        yield SimpleNamespace(write=lambda _block: None)
+        raise psycopg.errors.UniqueViolation("student_active_key_uniq")
+
+    @contextmanager
+    def cursor() -> Any:
+        yield SimpleNamespace(copy=copy, execute=lambda _sql: None)
+
+    server = SimpleNamespace(
+        ops=connection.ops,
+        cursor=cursor,
+        wrap_database_errors=DatabaseErrorWrapper(SimpleNamespace(Database=psycopg, errors_occurred=False)),
+    )
+    with pytest.raises(IntegrityError):
+        PostgresqlLoader(server).insert(Campus, {"number": ["1"]})
 
 
 class FakeOracle:

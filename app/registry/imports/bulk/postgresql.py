@@ -42,25 +42,20 @@ class PostgresqlLoader(BulkLoader):
         """
         height = self.height(columns)
         statement = f"COPY {self.table(model)} ({', '.join(self.names(model, columns))}) FROM STDIN"
-        texts = [self._texts(model, name, values) for name, values in columns.items()]
+        ready = [self._ready(model, name, values) for name, values in columns.items()]
         with self.connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            with cursor.copy(statement) as copy:
+            # Django turns psycopg's errors into its own in calls alone, not at the end of a `with`
+            with self.connection.wrap_database_errors, cursor.copy(statement) as copy:
                 for start in range(0, height, _BLOCK):
-                    copy.write(_block(texts, start, min(start + _BLOCK, height)))
+                    copy.write(_block(ready, start, min(start + _BLOCK, height)))
         return height
 
-    def _texts(
+    def _ready(
         self, model: type[models.Model], name: str, values: Sequence[Any] | Constant
-    ) -> str | list[str] | Sequence[str]:
-        """A column as COPY text: one text for a constant, else one a row."""
-        if isinstance(values, Constant):
-            return _text(self.constant(model, name, values.value))
-        try:
-            special = _SPECIAL.search("".join(values))
-        except TypeError:  # not all of them are text
-            return [_text(value) for value in values]
-        return [value.translate(_ESCAPES) for value in values] if special else values
+    ) -> str | Sequence[Any]:
+        """A column for `_block`: the one text of a constant, or the values as they are."""
+        return _text(self.constant(model, name, values.value)) if isinstance(values, Constant) else values
 
 
 def _text(value: object) -> str:
@@ -68,8 +63,19 @@ def _text(value: object) -> str:
     return NULL if value is None else str(value).translate(_ESCAPES)
 
 
-def _block(texts: list[str | Sequence[str]], start: int, stop: int) -> str:
+def _block(columns: Sequence[str | Sequence[Any]], start: int, stop: int) -> str:
+    """Some rows of the columns (one text is a constant) as COPY wants them."""
     parts: Iterator[Any] = (
-        repeat(text, stop - start) if isinstance(text, str) else text[start:stop] for text in texts
+        repeat(column, stop - start) if isinstance(column, str) else _texts(column[start:stop])
+        for column in columns
     )
     return "\n".join(map("\t".join, zip(*parts, strict=True))) + "\n"
+
+
+def _texts(values: Sequence[Any]) -> Sequence[str]:
+    """Values in COPY's text format; text that needs no escape, which most is, stays as it is."""
+    try:
+        special = _SPECIAL.search("".join(values))
+    except TypeError:  # not all of them are text
+        return [_text(value) for value in values]
+    return [value.translate(_ESCAPES) for value in values] if special else values

@@ -206,13 +206,13 @@ def _template(lookup: _Lookup, found: Found) -> Any:
     return lookup.pick("vcenter.template", wanted, "template", templates, where)
 
 
-def look(session: VCenter) -> tuple[Place, Estate]:
-    """Everything a plan depends on, in one look.
+def look(session: VCenter, names: Iterable[str] = ()) -> tuple[Place, Estate]:
+    """Everything a plan depends on, in one look; machines called one of `names` are looked at, too.
 
     Raises `UnknownNameError` for names of the site that vCenter doesn't know.
     """
     place, found = locate(session)
-    wanted = {host.name for host in session.site.virtual_machines}
+    wanted = {*(host.name for host in session.site.virtual_machines), *names}
     matter, foreign, addresses = [place.template], 0, {}
     for item, values in found.items():
         if not isinstance(item, vim.VirtualMachine) or item == place.template:
@@ -311,6 +311,7 @@ def as_machine(place: Place, item: Any, values: Mapping[str, Any]) -> Machine:
             int(disk.capacityInKB) // 1024**2 if disk is not None else 0,
         ),
         disk=disk is not None,
+        disks=sum(isinstance(item, vim.vm.device.VirtualDisk) for item in devices),
         snapshot=values.get("snapshot") is not None,
         hot_add_cpu=bool(values.get("config.cpuHotAddEnabled")),
         hot_add_memory=bool(values.get("config.memoryHotAddEnabled")),

@@ -69,6 +69,7 @@ class Machine:
     power: Power = Power.OFF
     size: Size = Size(0, 0, 0)
     disk: bool = True
+    disks: int = 1
     snapshot: bool = False
     hot_add_cpu: bool = False
     hot_add_memory: bool = False

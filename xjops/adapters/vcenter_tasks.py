@@ -116,6 +116,14 @@ class Works:
         """Ask the guest to shut down through VMware Tools; no task: watch the machine until it is off."""
         self._machine(machine).ShutdownGuest()
 
+    def power_off(self, machine: str) -> str:
+        """Cut a machine's power; its guest is not asked."""
+        return str(self._machine(machine).PowerOffVM_Task()._GetMoId())
+
+    def delete(self, machine: str) -> str:
+        """Remove a machine with all its disks and snapshots."""
+        return str(self._machine(machine).Destroy_Task()._GetMoId())
+
     def set_extra(self, machine: str, values: Mapping[str, str]) -> str:
         """Set entries of a machine's extra configuration."""
         return str(self._machine(machine).ReconfigVM_Task(specs.extra_configuration(values))._GetMoId())
@@ -133,13 +141,22 @@ class Works:
 
     def running_clones(self) -> list[str]:
         """Clones of the template under way, such as those of a run that was killed."""
-        found = self.session.retrieve([(vim.VirtualMachine, ("recentTask",))], [self.place.template])
-        tasks = found[self.place.template].get("recentTask") or ()
+        return [task for task, _ in self._running([self.place.template], "VirtualMachine.clone")]
+
+    def running_deletions(self, machines: Iterable[str]) -> dict[str, str]:
+        """Deletions under way of these machines, such as those of a run that was killed: task by machine."""
+        found = self._running([self._machine(item) for item in machines], "VirtualMachine.destroy")
+        return {machine: task for task, machine in found}
+
+    def _running(self, machines: Iterable[Any], kind: str) -> list[tuple[str, str]]:
+        """Tasks of this kind that machines have under way, each with the id of its machine."""
+        recent = self.session.retrieve([(vim.VirtualMachine, ("recentTask",))], machines)
+        tasks = {task: item for item, values in recent.items() for task in values.get("recentTask") or ()}
         wanted = ("info.state", "info.descriptionId")
         return [
-            task._GetMoId()
+            (task._GetMoId(), tasks[task]._GetMoId())
             for task, values in self.session.retrieve([(vim.Task, wanted)], tasks).items()
-            if str(values.get("info.descriptionId")).startswith("VirtualMachine.clone")
+            if str(values.get("info.descriptionId")).startswith(kind)
             and values.get("info.state") in ("queued", "running")
         ]
 

@@ -28,7 +28,7 @@ COMMANDS = {
     "lab": Command("xjops.cli.lab:lab", "A whole province as containers on this machine."),
     "site": Command("xjops.cli.site:site", "Show and check a site; what it lacks (gap)."),
     "up": Command("xjops.cli.up:up", "A whole province on this machine, in one command."),
-    "vm": Command("xjops.cli.vm:vm", "The virtual machines on vCenter: list, plan, apply."),
+    "vm": Command("xjops.cli.vm:vm", "The virtual machines on vCenter: list, plan, apply, delete."),
 }
 
 

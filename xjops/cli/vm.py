@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xjops.cli.options import format_option, site_option, yes_option
+from xjops.cli.vm_delete import delete_command
+from xjops.cli.vm_screen import print_all, print_json, table
 from xjops.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from xjops.provision.model import Action, Change, Deadlines, Plan, Result
 
-WIDE, ROOMY = 160, 100  # columns of a file; columns from which a terminal shows the role
 STYLES = {
     "create": "green",
     "resume": "green",
@@ -48,7 +48,10 @@ def _plan_options(function: Any) -> Any:
 
 @click.group()
 def vm() -> None:
-    """The virtual machines on vCenter: list, plan, apply."""
+    """The virtual machines on vCenter: list, plan, apply, delete."""
+
+
+vm.add_command(delete_command)
 
 
 @vm.command("list")
@@ -61,10 +64,10 @@ def list_command(site_name: str, output_format: str) -> int:
 
     plan = provision.plan(Site.load(site_name))
     if output_format == "json":
-        _json({"site": plan.site.name, "machines": [_shown(change) for change in plan.machines],
+        print_json({"site": plan.site.name, "machines": [_shown(change) for change in plan.machines],
                "strays": list(plan.strays), "foreign": plan.foreign})  # fmt: skip
     else:
-        _print(_list_table(plan), *_strays(plan))
+        print_all(_list_table(plan), *_strays(plan))
     return int(ExitCode.OK)
 
 
@@ -82,9 +85,9 @@ def plan_command(site_name: str, restart: bool, adopt: tuple[str, ...], output_f
 
     plan = provision.plan(Site.load(site_name), adopt=adopt, restart=restart)
     if output_format == "json":
-        _json(plan.as_dict())
+        print_json(plan.as_dict())
     else:
-        _print(_plan_table(plan), *_notes(plan), *_strays(plan), _summary(plan))
+        print_all(_plan_table(plan), *_notes(plan), *_strays(plan), _summary(plan))
         _problems(plan)
     return int(ExitCode.FAIL if plan.problems else ExitCode.OK)
 
@@ -124,11 +127,11 @@ def apply_command(
     with vcenter.connect(site) as session:
         plan = provision.plan(site, adopt=adopt, restart=restart, session=session)
         if not quiet:
-            _print(_plan_table(plan), *_notes(plan), *_strays(plan), _summary(plan))
+            print_all(_plan_table(plan), *_notes(plan), *_strays(plan), _summary(plan))
         plan.check()
         if not plan.changes:
             if quiet:
-                _json({"plan": plan.as_dict(), "result": Result().as_dict()})
+                print_json({"plan": plan.as_dict(), "result": Result().as_dict()})
             return int(ExitCode.OK)
         if not yes:
             click.confirm(f"Do this on {session.endpoint}?", abort=True, err=True)
@@ -138,7 +141,7 @@ def apply_command(
             record.result = result.as_dict()
             record.exit_code = ExitCode.FAIL if result.failed else ExitCode.OK
     if quiet:
-        _json({"plan": plan.as_dict(), "result": result.as_dict()})
+        print_json({"plan": plan.as_dict(), "result": result.as_dict()})
     else:
         done = len(result.outcomes) - len(result.failed)
         click.echo(f"{done} of {len(result.outcomes)} machines done in {result.seconds:.1f} s")
@@ -179,37 +182,6 @@ def _apply(plan: Plan, session: Any, deadlines: Deadlines, quiet: bool) -> Resul
         return provision.apply(plan, board, session=session, deadlines=deadlines)
 
 
-def _json(data: dict[str, Any]) -> None:
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
-
-
-def _print(*items: Any) -> None:
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDE)  # a file or a pipe has no edge to cut at
-    for item in items:
-        table = item(console.width) if callable(item) else item
-        console.print(table, highlight=False, soft_wrap=isinstance(item, str))
-
-
-def _table(title: str, rows: list[dict[str, str]], width: int) -> Table:
-    """A table of the columns that have something to say; the role only where there is room."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    names = [name for name in rows[0] if any(row[name] for row in rows)] if rows else []
-    names = [name for name in names if name != "Role" or width >= ROOMY]
-    for name in names:
-        number = name in ("CPU", "Memory", "Disk")
-        table.add_column(name, justify="right" if number else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(row[name] for name in names))
-    return table
-
-
 def _plan_table(plan: Plan) -> Callable[[int], Table]:
     rows = []
     for change in plan.machines:
@@ -227,7 +199,7 @@ def _plan_table(plan: Plan) -> Callable[[int], Table]:
                 "Address": change.wanted.address,
             }
         )
-    return partial(_table, f"Virtual machines of {plan.site.name}: plan", rows)
+    return partial(table, f"Virtual machines of {plan.site.name}: plan", rows)
 
 
 def _list_table(plan: Plan) -> Callable[[int], Table]:
@@ -248,7 +220,7 @@ def _list_table(plan: Plan) -> Callable[[int], Table]:
                 "Host key": ("yes" if found.host_key else "no") if found else "",
             }
         )
-    return partial(_table, f"Virtual machines of {plan.site.name}", rows)
+    return partial(table, f"Virtual machines of {plan.site.name}", rows)
 
 
 def _state(change: Change) -> str:

@@ -13,8 +13,10 @@ import binascii
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from xjops.adapters.ssh import known_hosts
 from xjops.adapters.vcenter import VCenter
@@ -102,28 +104,59 @@ def remember(site: Site, keys: Mapping[Host, str]) -> Learned:
     """
     if not keys:
         return Learned()
-    file = known_hosts(site)
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with lock(
-        file.with_name("known_hosts.lock"), what="change of known_hosts", seconds=10, mend=f"rm {file}.lock"
-    ):
-        lines = file.read_text().splitlines() if file.is_file() else []
-        added: list[str] = []
-        replaced: list[str] = []
-        kept: list[str] = []
+    added: list[str] = []
+    replaced: list[str] = []
+    kept: list[str] = []
+    with _changing(known_hosts(site)) as lines:
         for host, key in keys.items():
-            line = f"{','.join(_names(host))} {key}"
-            old = [item for item in lines if _speaks_of(item, host)]
+            old = [item for item in lines if _speaks_of(item, _names(host))]
             if any(item.split()[1:3] == key.split() for item in old):
                 kept.append(host.name)
             else:
                 (replaced if old else added).append(host.name)
-            lines = [item for item in lines if item not in old] + [line]
+            lines[:] = [item for item in lines if item not in old] + [f"{','.join(_names(host))} {key}"]
+    return Learned(tuple(added), tuple(replaced), tuple(kept))
+
+
+def forget(site: Site, names: Iterable[str]) -> tuple[str, ...]:
+    """Take the keys of deleted machines out of the site's known_hosts; the names that had one.
+
+    A machine that is no longer in the inventory is found by its name alone: its address may be another
+    host's by now. The name of a physical machine is left alone.
+    """
+    inventory = {host.name: host for host in site.hosts}
+    virtual = {host.name for host in site.virtual_machines}
+    gone = []
+    file = known_hosts(site)
+    if not file.is_file():
+        return ()
+    with _changing(file) as lines:
+        for name in names:
+            if name in inventory and name not in virtual:
+                continue
+            spoken = _names(inventory[name]) if name in inventory else [name]
+            if any(_speaks_of(line, spoken) for line in lines):
+                gone.append(name)
+            lines[:] = [line for line in lines if not _speaks_of(line, spoken)]
+    return tuple(gone)
+
+
+@contextmanager
+def _changing(file: Path) -> Iterator[list[str]]:
+    """The lines of known_hosts, written back as the block leaves them, if it ends well."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with lock(
+        file.with_name("known_hosts.lock"), what="change of known_hosts", seconds=10, mend=f"rm {file}.lock"
+    ):
+        before = file.read_text().splitlines() if file.is_file() else []
+        lines = list(before)
+        yield lines
+        if lines == before and file.is_file():
+            return
         partial = file.with_name(f".known_hosts.{os.getpid()}")
         partial.write_text("".join(f"{line}\n" for line in lines))
         partial.chmod(0o600)
         partial.rename(file)
-    return Learned(tuple(added), tuple(replaced), tuple(kept))
 
 
 def _names(host: Host) -> list[str]:
@@ -132,6 +165,6 @@ def _names(host: Host) -> list[str]:
     return plain if host.port == 22 else [f"[{name}]:{host.port}" for name in plain]
 
 
-def _speaks_of(line: str, host: Host) -> bool:
+def _speaks_of(line: str, names: Iterable[str]) -> bool:
     first = line.split(" ", 1)[0]
-    return not line.startswith("#") and bool(set(first.split(",")) & set(_names(host)))
+    return not line.startswith("#") and not set(first.split(",")).isdisjoint(names)

@@ -26,6 +26,8 @@ class Step(StrEnum):
     CHANGE = "change"
     POWER_ON = "power-on"
     ADDRESS = "address"
+    POWER_OFF = "power-off"  # of a machine that is deleted: hard
+    DELETE = "delete"
 
 
 class Action(StrEnum):
@@ -40,6 +42,8 @@ class Action(StrEnum):
     WAIT = "wait"  # it runs, but doesn't show its address yet
     NOTHING = "nothing"
     REFUSED = "refused"
+    DELETE = "delete"  # by `xjops vm delete` only
+    GONE = "gone"  # to be deleted, and not there any more
 
 
 class PlanRefusedError(ConfigurationError):
@@ -96,6 +100,10 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.text} → {self.mend}"
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain values for JSON (docs/guide/vcenter.md)."""
+        return {"kind": self.kind, "machine": self.machine, "text": self.text, "mend": self.mend}
 
 
 @dataclass(frozen=True)
@@ -192,10 +200,7 @@ class Plan:
             "site": self.site.name,
             "summary": self.summary,
             "machines": [change.as_dict() for change in self.machines],
-            "problems": [
-                {"kind": item.kind, "machine": item.machine, "text": item.text, "mend": item.mend}
-                for item in self.problems
-            ],
+            "problems": [problem.as_dict() for problem in self.problems],
             "strays": list(self.strays),
             "foreign": self.foreign,
         }
@@ -247,6 +252,8 @@ class Deadlines:
     power_on: float = 300
     shut_down: float = 300
     address: float = 600
+    power_off: float = 120
+    delete: float = 600
 
     def of(self, step: Step) -> float:
         """The deadline of a step."""

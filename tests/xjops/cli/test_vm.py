@@ -202,3 +202,95 @@ def test_host_keys_are_learnt_or_their_lack_is_named(run: Run, vcenter_site: Sit
     assert run("host-keys", "--deadline", "0")[:2] == (0, "11 new, 0 replaced, 0 known before\n")
     assert run("host-keys", "--deadline", "0")[:2] == (0, "0 new, 0 replaced, 11 known before\n")
     assert f"{key(0)}\n" in known_hosts(vcenter_site).read_text()
+
+
+@pytest.fixture
+def built(run: Run, vcenter_site: Site) -> Site:
+    """Three web servers that are on."""
+    with vcenter.connect(vcenter_site) as session:
+        plan = provision.plan(vcenter_site, ["web1", "web2", "web3"], session=session)
+        provision.apply(plan, session=session)
+    return vcenter_site
+
+
+def left(site: Site) -> list[str]:
+    with vcenter.connect(site) as session:
+        return [machine.name for machine in session.machines()]
+
+
+def test_delete(run: Run, built: Site) -> None:
+    code, out, err = run("delete", "web2", "web3")
+    assert (code, out) == (1, "")
+    assert [line.split(" → ")[1] for line in err.splitlines()] == [
+        "shut it down, or: xjops vm delete --power-off web2",
+        "shut it down, or: xjops vm delete --power-off web3",
+    ]
+    code, out, err = run("delete", "web2", "web3", "web9", "--power-off", "--yes")
+    assert code == 0
+    assert "2 of 2 machines deleted" in out
+    assert "web2: stands in the inventory: `xjops vm apply` makes it anew" in out.splitlines()
+    rows = [line.split() for line in out.splitlines()]
+    assert ["web9", "gone", "already"] in rows
+    assert [row[1:4] for row in rows if row[:1] == ["web2"]] == [["delete", "on", "50"]]
+    assert sum("done" in line for line in err.splitlines()) == 2  # one line a machine
+    assert left(built) == ["web1"]
+    start, end = [entry.data for entry in journal_of(built.name).entries()]
+    assert (start["verb"], start["hosts"]) == ("vm delete", ["web2", "web3", "web9"])
+    assert (end["exit_code"], len(end["result"]["machines"])) == (0, 2)
+    code, out, err = run("delete", "web2")  # gone already: no question, nothing to record
+    assert (code, err) == (0, "")
+    assert "nothing to delete" in out
+    assert len(list(journal_of(built.name).entries())) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "deleted"),
+    [("web2 web1\n", True), ("y\n", False), ("yes\n", False), ("web1\n", False), ("", False)],
+)
+def test_deleting_is_confirmed_by_the_names(
+    run: Run, built: Site, monkeypatch: pytest.MonkeyPatch, answer: str, deleted: bool
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+    code, _, err = run("delete", "web1", "web2", "--power-off")
+    assert "Type their names to go on (web1 web2)" in err
+    assert code == (0 if deleted else 130)
+    assert len(left(built)) == (1 if deleted else 3)
+    assert bool(list(journal_of(built.name).entries())) is deleted
+
+
+def test_delete_json_and_failure(run: Run, built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xjops.adapters.vcenter_tasks import Works
+
+    def refuse(*_: object) -> str:
+        raise vcenter.FaultError("vCenter: NoPermission", ValueError())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Works, "delete", refuse)
+        code, out, err = run("delete", "web1", "--power-off", "--yes", "--format", "json")
+    failed = json.loads(out)
+    assert code == 1
+    assert "delete was refused: vCenter: NoPermission" in failed["result"]["machines"][0]["error"]
+    code, out, err = run("delete", "web1", "--yes", "--format", "json")  # it is off by now
+    data = json.loads(out)
+    assert (code, err) == (0, "")
+    assert data["plan"]["machines"][0] == {
+        "name": "web1",
+        "action": "delete",
+        "path": "DC0/vm/xjops-lab/web1",
+        "power": "off",
+        "steps": ["delete"],
+        "notes": ["stands in the inventory: `xjops vm apply` makes it anew"],
+    }
+    assert [(item["name"], item["error"]) for item in data["result"]["machines"]] == [("web1", None)]
+    assert data["forgotten"] == []
+
+
+def test_a_name_that_is_not_there_is_asked_back(run: Run, built: Site) -> None:
+    code, out, err = run("delete", "wbe2", "--yes")
+    assert (code, out) == (1, "")
+    assert (
+        err
+        == "xjops: neither vCenter nor the inventory has a virtual machine 'wbe2' → did you mean 'web2'?\n"
+    )
+    assert run("delete", "--yes")[0] == 2
+    assert len(left(built)) == 3

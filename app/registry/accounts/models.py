@@ -124,6 +124,7 @@ class Action(models.TextChoices):
     LOGOUT = "logout", _("退出")
     PASSWORD_CHANGED = "password_changed", _("修改密码")
     REVEAL = "reveal", _("查看敏感信息")
+    DOWNLOAD = "download", _("下载含个人信息的文件")
 
 
 class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):

@@ -13,6 +13,7 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -153,31 +154,56 @@ def job_report(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if job.report is None or not job.report.exists():
         raise Http404
     record(
-        Action.REVEAL,
+        Action.DOWNLOAD,
         request,
         user=request.user,
         target=f"import:{job.pk}",
         detail=f"rejected rows: {job.rejected_rows}",
     )
-    name = f"退回-{job.file_name.removesuffix('.xlsx')}.xlsx"
+    name = f"退回-{job.file_name.removesuffix('.xlsx')}"
     if not settings.ACCEL_REDIRECT:
-        return FileResponse(job.report.open("rb"), as_attachment=True, filename=name, content_type=XLSX)
-    return HttpResponse(
-        headers={
-            "X-Accel-Redirect": quote(f"{settings.ACCEL_REDIRECT}{job.report_path}"),
-            "Content-Type": XLSX,
-            "Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}",
-        }
-    )
+        return _download(FileResponse(job.report.open("rb")), name)
+    path = quote(f"{settings.ACCEL_REDIRECT}{job.report_path}")
+    return _download(HttpResponse(headers={"X-Accel-Redirect": path}), name)
+
+
+@require_safe
+@registrars_only
+def template(request: HttpRequest, version: str) -> HttpResponse:
+    """The collection template of one version as a workbook."""
+    found = templates().get(version)
+    if found is None:
+        raise Http404
+    return _download(HttpResponse(template_workbook(found)), f"{_('学生信息采集模板')}-{found.version}")
+
+
+def _download(response: HttpResponse, name: str) -> HttpResponse:
+    """The response as a workbook that the browser saves as `name`.xlsx."""
+    response.headers["Content-Type"] = XLSX
+    response.headers["Content-Disposition"] = content_disposition_header(True, f"{name}.xlsx")
+    return response
 
 
 @require_POST
 @registrars_only
 def job_accept(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Let the good rows of a rejected job in."""
+    return _attempt(request, public_id, submit.accept, _("这个任务已不能再入库。"))
+
+
+@require_POST
+@registrars_only
+def job_cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Stop a job that has written nothing yet."""
+    return _attempt(request, public_id, submit.cancel, _("已经开始入库，不能取消。"))
+
+
+def _attempt(
+    request: HttpRequest, public_id: UUID, act: Callable[[ImportJob], bool], too_late: str
+) -> HttpResponse:
     job = _job(request, public_id)
-    if not submit.accept(job):
-        messages.warning(request, _("这个任务已不能再入库。"))
+    if not act(job):
+        messages.warning(request, too_late)
     return redirect("imports:job", public_id=job.public_id)
 
 
@@ -188,28 +214,3 @@ def job_retry(request: HttpRequest, public_id: UUID) -> HttpResponse:
     job = _job(request, public_id)
     submit.start_over(job, accept_good=job.accept_good)
     return redirect("imports:job", public_id=job.public_id)
-
-
-@require_POST
-@registrars_only
-def job_cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Stop a job that has written nothing yet."""
-    job = _job(request, public_id)
-    if not submit.cancel(job):
-        messages.warning(request, _("已经开始入库，不能取消。"))
-    return redirect("imports:job", public_id=job.public_id)
-
-
-@require_safe
-@registrars_only
-def template(request: HttpRequest, version: str) -> HttpResponse:
-    """The collection template of one version as a workbook."""
-    found = templates().get(version)
-    if found is None:
-        raise Http404
-    name = f"{_('学生信息采集模板')}-{found.version}.xlsx"
-    return HttpResponse(
-        template_workbook(found),
-        content_type=XLSX,
-        headers={"Content-Disposition": f"attachment; filename*=utf-8''{quote(name)}"},
-    )

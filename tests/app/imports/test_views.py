@@ -13,7 +13,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
-from registry.accounts.models import AuditEntry
+from registry.accounts.models import Action, AuditEntry
 from registry.imports.models import ImportJob, State
 from registry.imports.runner import run
 
@@ -126,7 +126,8 @@ def test_the_report_is_downloaded_and_recorded(
     address = reverse("imports:report", args=[job.public_id])
     book = openpyxl.load_workbook(io.BytesIO(b"".join(client.get(address).streaming_content)))
     assert book.sheetnames == ["退回的学生", "问题清单"]
-    assert AuditEntry.objects.filter(target=f"import:{job.pk}", user=world.alice).count() == 1
+    entry = AuditEntry.objects.get(target=f"import:{job.pk}", user=world.alice)
+    assert entry.action == Action.DOWNLOAD
     settings.ACCEL_REDIRECT = "/_shared/"
     assert client.get(address).headers["X-Accel-Redirect"].startswith("/_shared/imports/reports/")
 

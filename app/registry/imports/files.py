@@ -13,16 +13,17 @@ from registry.imports.container import too_large
 from registry.imports.limits import limit
 
 _BLOCK = 1024 * 1024
+_UPLOADS, _REPORTS = FOLDERS = ("imports/uploads", "imports/reports")  # each with a folder a month
 
 
 def upload_path(public_id: object) -> str:
     """Where an upload is kept, relative to SHARED_ROOT."""
-    return f"imports/uploads/{timezone.localdate():%Y-%m}/{public_id}.xlsx"
+    return f"{_UPLOADS}/{timezone.localdate():%Y-%m}/{public_id}.xlsx"
 
 
 def report_path(public_id: object) -> str:
     """Where a job's workbook of rejected rows is kept, relative to SHARED_ROOT."""
-    return f"imports/reports/{timezone.localdate():%Y-%m}/{public_id}.xlsx"
+    return f"{_REPORTS}/{timezone.localdate():%Y-%m}/{public_id}.xlsx"
 
 
 def store(source: BinaryIO, relative: str) -> tuple[int, str]:

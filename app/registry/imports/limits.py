@@ -1,4 +1,4 @@
-"""How large a workbook may be. Each value can be set in Django's settings under the same name."""
+"""How large a workbook may be, and how long it is kept; Django's settings may hold another value of each name."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _DEFAULTS = {
     "IMPORT_MAX_COLUMNS": 300,
     "IMPORT_CHUNK_ROWS": 2000,
     "IMPORT_PROCESSES": 2,
+    "IMPORT_KEEP_DAYS": 180,  # after a job's end its files and staging go (`registry job purge-imports`)
     "IMPORT_REPORT_ROWS": 20_000,  # rejected rows in one workbook; the rest is told, not written
 }
 

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
+from registry.imports import pruning
 from registry.statistics import services as statistics
 
 TASKS_KEPT = dt.timedelta(days=14)
@@ -28,12 +29,19 @@ def purge_tasks() -> str:
     return f"{deleted} finished tasks removed"
 
 
+def purge_imports() -> str:
+    """Forget imports that ended long ago (IMPORT_KEEP_DAYS), with their files."""
+    jobs, files = pruning.prune()
+    return f"{jobs} old imports forgotten, {files} files removed"
+
+
 def refresh_statistics() -> str:
     """Count every school's students anew."""
     return f"{statistics.refresh()} schools counted"
 
 
 JOBS: dict[str, Callable[[], str]] = {
+    "purge-imports": purge_imports,
     "purge-sessions": purge_sessions,
     "purge-tasks": purge_tasks,
     "refresh-statistics": refresh_statistics,

@@ -58,7 +58,7 @@ def read(folder: Path) -> Raw:
     raw = Raw(places=Places(Place(folder / "hosts.yml")))
     loader = DataLoader()
     loader.set_basedir(str(folder))
-    vault = _unlock(loader, folder, raw.problems)
+    vault = unlock(loader, folder, raw.problems)
     if raw.problems:
         return raw
     border = Border(vault)
@@ -84,7 +84,7 @@ def read_file(path: Path) -> tuple[Any, Places]:
         return Border(None).plain(DataLoader().load_from_file(str(path), unsafe=True), Place(path))
 
 
-def _unlock(loader: Any, folder: Path, problems: list[Problem]) -> Any:
+def unlock(loader: Any, folder: Path, problems: list[Problem]) -> Any:
     """Give `loader` the vault password if a file needs one, and try it on every vaulted file.
 
     Returns the `VaultLib` for vaulted values in files that are not vaulted as a whole; None without a vault.

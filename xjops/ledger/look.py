@@ -1,0 +1,121 @@
+"""The look at every host's ledger, and its record: one SSH round trip to each host, all at once."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shlex
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from xjops.adapters.ssh import Fleet, Output, UnreachableError
+from xjops.core.errors import XjopsError
+from xjops.ledger.inputs import Inputs
+from xjops.ledger.watch import Item
+from xjops.site.model import Host
+
+SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Drift:
+    """An item that is no longer as the step left it; a state of None is "not there"."""
+
+    kind: str
+    name: str
+    was: Mapping[str, Any] | None
+    now: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A step's entry. `time`: when it was made, seconds since 1970 by the host's clock."""
+
+    time: int
+    inputs: Inputs
+    items: int
+    drift: tuple[Drift, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a host's ledger says; `error` when the host couldn't be asked. `begun`: steps that never ended."""
+
+    host: str
+    clock: int = 0
+    entries: Mapping[str, Entry] = field(default_factory=dict)
+    begun: Mapping[str, str] = field(default_factory=dict)
+    error: XjopsError | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a run left on one host: ended steps with inputs and items, and steps that begin now."""
+
+    ended: Mapping[str, tuple[Inputs, Iterable[Item]]] = field(default_factory=dict)
+    begin: Iterable[str] = ()
+
+
+def look(fleet: Fleet, hosts: Iterable[Host]) -> dict[str, Seen]:
+    """Every host's ledger compared with the host, by host name."""
+    outputs = fleet.run(hosts, _command({"verb": "look"}), seconds=SECONDS)
+    return {name: _seen(output) for name, output in outputs.items()}
+
+
+def record(fleet: Fleet, hosts: Iterable[Host], run: str, left: Mapping[str, Left]) -> dict[str, XjopsError]:
+    """Write down what a run did to these hosts; the errors of hosts that couldn't be told."""
+
+    def command(host: Host) -> str:
+        mine = left.get(host.name, Left())
+        entries = {
+            step: {"inputs": inputs, "items": sorted(items)} for step, (inputs, items) in mine.ended.items()
+        }
+        return _command({"verb": "record", "run": run, "entries": entries, "begin": list(mine.begin)})
+
+    told = fleet.run([host for host in hosts if host.name in left], command, seconds=SECONDS)
+    answers = {name: _answer(output) for name, output in told.items()}
+    return {name: answer for name, answer in answers.items() if isinstance(answer, XjopsError)}
+
+
+def _command(order: Mapping[str, Any]) -> str:
+    """The shell command that runs the program on a host; a long order doesn't fit into one word."""
+    program = files("xjops.ledger").joinpath("remote_look.py").read_bytes()
+    packed = base64.b64encode(zlib.compress(program, 9)).decode()
+    words = base64.b64encode(zlib.compress(json.dumps(order).encode(), 9)).decode()
+    start = (
+        "import base64,sys,zlib;"
+        "sys.argv[1:]=[zlib.decompress(base64.b64decode(sys.argv[1])).decode()];"
+        f"exec(zlib.decompress(base64.b64decode('{packed}')))"
+    )
+    return f"sudo -n python3 -c {shlex.quote(start)} {words}"
+
+
+def _answer(output: Output) -> dict[str, Any] | XjopsError:
+    if output.error is not None:
+        return output.error
+    try:
+        answer: dict[str, Any] = json.loads(output.stdout)
+    except ValueError:
+        last = (output.stderr or output.stdout).strip().splitlines()[-1:]
+        return UnreachableError(
+            f"the ledger of {output.host} gave no answer: {''.join(last)[:200] or output.exit_code}",
+            mend=f"python3 3.8+ and sudo -n on {output.host}",
+        )
+    return answer
+
+
+def _seen(output: Output) -> Seen:
+    answer = _answer(output)
+    if isinstance(answer, XjopsError):
+        return Seen(output.host, error=answer)
+    entries = {
+        step: Entry(
+            entry["time"], entry["inputs"], entry["items"], tuple(Drift(*item) for item in entry["drift"])
+        )
+        for step, entry in answer["entries"].items()
+    }
+    begun = {step: about["run"] for step, about in answer["open"].items()}
+    return Seen(output.host, answer["clock"], entries, begun)

@@ -1,4 +1,4 @@
-"""How large a workbook may be, and how long it is kept; Django's settings may hold another value of each name."""
+"""How large a workbook may be, how long it is kept; Django's settings may hold another value of each name."""
 
 from __future__ import annotations
 

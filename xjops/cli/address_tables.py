@@ -41,7 +41,7 @@ def show(site: str, plan: Numbering, findings: Sequence[Finding], seen: Probe | 
         rows = [row for row in plan.rows if row.side == side]
         about = f"{extent.subnet} by {extent.gateway} · {extent.required} required"
         screen.print(Text(f"\n{site} · {side}  ", "bold"), Text(about, "dim"), sep="")
-        screen.print(Padding(_rows(rows, answers, asked=seen is not None), (0, 0, 0, 2), expand=False))
+        screen.print(Padding(_rows(rows, answers, asked=seen is not None), (0, 0, 0, 2)))
         _free(screen, extent)
     if plan.overlapping:
         screen.print(Text("the two subnets overlap", "bold red"))

@@ -53,6 +53,19 @@ class Rootfs:
         target = str(self.folder / "merged")
         return any(line.split()[1] == target for line in mounts.read_text().splitlines())
 
+    def check_stands(self, mounts: Path = Path("/proc/self/mounts")) -> None:
+        """Raise `LayerError` when the running container's mount has fewer layers than it stands on.
+
+        That containers/storage mounts them is written in its source only.
+        """
+        target, wanted = str(self.folder / "merged"), len(self.chain())
+        for line in mounts.read_text().splitlines():
+            if line.split()[1] == target and wanted and f"/diff{wanted}" not in line:
+                raise LayerError(
+                    f"podman started {self.host} without the {wanted} layers of its snapshot",
+                    mend="this podman can't do it: xjops lab down --purge, then make up",
+                )
+
     def check_unmounted(self) -> None:
         """Raise `LayerError` while the container's file system is mounted."""
         if self.mounted():

@@ -368,6 +368,7 @@ def _wake_one(lab: Lab, host: str) -> None:
     began = time.monotonic()
     item = lab.containers[host]
     podman.start(item.name, ())
+    lab.rootfs(host).check_stands()
     podman.wait_ssh(item.name, IPv4Address(item.labels["xjops.address"]))
     lab.progress(host, "started", f"{time.monotonic() - began:.1f} s")
 

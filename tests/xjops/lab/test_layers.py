@@ -125,6 +125,20 @@ def test_a_mounted_file_system_is_refused(
     assert (rootfs.upper / "etc" / "motd").is_file()
 
 
+def test_a_mount_without_its_layers_is_named(rootfs: Rootfs, store: Path, tmp_path: Path) -> None:
+    mounts = tmp_path / "mounts"
+    line = f"overlay {rootfs.folder}/merged overlay rw,lowerdir=%s,upperdir={rootfs.folder}/diff 0 0\n"
+    mounts.write_text(line % "l/IMAGE")
+    rootfs.check_stands(mounts)
+    rootfs.freeze(store, ["one"])
+    rootfs.freeze(store, ["two", "one"])
+    mounts.write_text(line % "l/WEB1/../diff1:l/WEB1/../diff2:l/IMAGE")
+    rootfs.check_stands(mounts)
+    mounts.write_text(line % "l/IMAGE")
+    with pytest.raises(LayerError, match="podman started web1 without the 2 layers of its snapshot"):
+        rootfs.check_stands(mounts)
+
+
 def test_a_folder_of_somebody_elses_is_not_taken_for_a_layer(rootfs: Rootfs) -> None:
     (rootfs.folder / "diff1").mkdir()
     with pytest.raises(LayerError, match="is not the lab's"):

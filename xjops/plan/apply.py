@@ -48,7 +48,7 @@ class Options:
 @contextmanager
 def alone(site: str) -> Iterator[None]:
     """No apply of the site but this one; `DeadlineError` when another goes on."""
-    mend = "wait for it (xjops journal list), then run this again"
+    mend = "wait for it (xjops journal show), then run this again"
     with lock(paths.state(site) / "apply.lock", what=f"apply of {site}", seconds=LOCK_SECONDS, mend=mend):
         yield
 

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 @click.option("--limit", multiple=True, metavar="HOST|GROUP", help="Only these hosts or groups (repeatable).")
 @click.option("--tags", multiple=True, metavar="ROLE", help="Only these roles (repeatable).")
 @click.option("--check", is_flag=True, help="Change nothing; say what would change.")
+@click.option("--full", is_flag=True, help="Run every role, not only what differs.")
 @click.option("--diff", is_flag=True, help="Write what changes in files to the log.")
 @click.option(
     "--bundle", type=click.Path(path_type=Path, exists=True, file_okay=False), help="The offline bundle."
 )
-def apply(
+def apply(  # noqa: PLR0913, PLR0917 - one for each option
     site_name: str,
     yes: bool,
     output_format: str,
@@ -35,9 +36,10 @@ def apply(
     tags: tuple[str, ...],
     check: bool,
     diff: bool,
+    full: bool,
     bundle: Path | None,
 ) -> int:
-    """Run the site: machines on vCenter, then hosts. Run it again and it goes on.
+    """Run what differs: machines on vCenter, then hosts. Run it again and it goes on.
 
     Exit code: 0 all well, 1 a part or a host failed, 4 a part could not be tried.
     """
@@ -46,7 +48,7 @@ def apply(
     from xjops.site import Site
 
     site = Site.load(site_name)
-    options = Options(limit, tags, check, diff, bundle, no_vcenter=absence(site))
+    options = Options(limit, tags, check, diff, full, bundle, no_vcenter=absence(site))
     hosts = [host.name for host in chosen(site, limit)]
     if not (yes or check):
         click.confirm(f"Apply {site.name} ({site.site.title}) to {len(hosts)} hosts?", abort=True, err=True)

@@ -65,8 +65,11 @@ def _systemd(args: Values, result: Values) -> Iterator[Item]:
 
 
 def _units(args: Values, result: Values) -> Iterator[Item]:
+    """The units, and what they follow: a change of that by another role makes this step due."""
     for name in args.get("names") or []:
         yield "unit", str(name)
+    for path in args.get("follows") or []:
+        yield "file", str(path)
 
 
 def _files(args: Values, result: Values) -> Iterator[Item]:

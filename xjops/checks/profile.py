@@ -85,6 +85,15 @@ def load(name: str) -> Profile:
     return profile
 
 
+def asked(name: str, check: str) -> dict[str, Any]:
+    """The parameters with which the profile `name` asks for `check`; KeyError when it doesn't."""
+    for item in load(name).items:
+        for call in item.checks:
+            if call.check == check:
+                return call.parameters
+    raise KeyError(check)
+
+
 def _validate(path: Path, item: Item) -> None:
     if not item.checks and not item.attest:
         raise ConfigurationError(f"At '{item.id}' ({path.name}): neither checks nor attest", mend="add one")

@@ -1,20 +1,25 @@
-"""`xjops site list|show|check|gap`: what a site is, whether it is right, what it lacks. Changes nothing."""
+"""`xjops site list|show|check|gap|addresses`: what a site is, and what it lacks. Changes nothing."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xjops.cli.options import fail_on_option, format_option, site_option
+
+if TYPE_CHECKING:
+    from xjops.checks.address_probe import Probe
+    from xjops.site.model import Site
+    from xjops.site.planned import Finding
 
 SCHEMA = 1
 
 
 @click.group()
 def site() -> None:
-    """Show and check a site; what it lacks (gap)."""
+    """Show and check a site; what it lacks (gap); its addresses."""
 
 
 def _print_json(**values: Any) -> None:
@@ -108,3 +113,57 @@ def gap(site_name: str, output_format: str, fail_on: str) -> int:
     else:
         site_tables.gap(found, result)
     return int(exit_code([Status.WARN if result.items else Status.PASS], Status(fail_on)))
+
+
+@site.command()
+@site_option
+@click.option("--probe", is_flag=True, help="Ask the network who answers (ICMP echo, SSH); changes nothing.")
+@format_option("table", "json")
+@fail_on_option
+def addresses(site_name: str, probe: bool, output_format: str, fail_on: str) -> int:
+    """The address plan: who has which address, what is wrong, what is free.
+
+    With --probe also what answers on the network: nothing is sent but to the site's own two subnets, never
+    to documentation ranges, and for a lab never beyond this machine.
+
+    Exit code: 0 all well, 1 too few addresses or another machine at a planned one, 3 something is open, 4
+    something was not asked, 78 a mistake in the inventory (the plan is shown all the same).
+    """
+    from xjops.checks import profile
+    from xjops.checks.result import Status, exit_code
+    from xjops.cli import address_tables
+    from xjops.site import loader, numbering
+    from xjops.site.problems import refuse
+
+    reading = loader.read(site_name)
+    network = reading.draft.network
+    if network is None:
+        refuse(site_name, reading.problems)
+        raise RuntimeError("a site without a network has problems")
+    plan = numbering.number(reading.draft, network, profile.asked("vocational", "network.addresses"))
+    found = None if reading.problems else reading.site()
+    findings = list(numbering.findings(found, plan)) if found else []
+    seen = _probe(found, findings) if probe and found else None
+    if output_format == "json":
+        _print_json(site=site_name, **address_tables.as_data(plan, findings, seen, reading.problems))
+    else:
+        address_tables.show(site_name, plan, findings, seen)
+    refuse(site_name, reading.problems)
+    states = [Status(finding.status) for finding in findings]
+    states += [item.status for item in (*seen.planned, *seen.unplanned)] if seen else []
+    return int(exit_code(states, Status(fail_on)))
+
+
+def _probe(found: Site, findings: list[Finding]) -> Probe | None:
+    """Ask the network; what could not be asked is added to `findings`."""
+    from xjops.checks.address_probe import probe
+    from xjops.core.errors import NotRunError
+    from xjops.site.planned import Finding
+
+    try:
+        seen = probe(found)
+    except NotRunError as error:
+        findings.append(Finding(subject="probe", status="not-run", text=error.what, mend=error.mend))
+        return None
+    findings += seen.findings
+    return seen

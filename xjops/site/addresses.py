@@ -51,6 +51,20 @@ class Claim:
     inside: bool = True
 
 
+@dataclass(frozen=True)
+class Flaw:
+    """What is wrong with a claim.
+
+    `duplicate`: `other` claims the address, too; `outside`: not in the subnet of its side; `reserved`: the
+    subnet's own network or broadcast address.
+    """
+
+    claim: Claim
+    kind: Literal["duplicate", "outside", "reserved"]
+    other: Claim | None = None
+    subnet: IPv4Network | None = None
+
+
 def address_plan(site: Addressed) -> tuple[Claim, ...]:
     """Every claim of `site`, gateways first, in the inventory's order.
 
@@ -63,6 +77,55 @@ def address_plan(site: Addressed) -> tuple[Claim, ...]:
 def internal_need(site: Addressed) -> int:
     """How many addresses of the internal subnet the site claims, its gateway included."""
     return sum(claim.side == "internal" and claim.inside for claim in address_plan(site))
+
+
+def internal_required(site: Addressed, minimum: int) -> int:
+    """How many internal addresses must be prepared: the `minimum` asked for, or what the site claims."""
+    return max(minimum, internal_need(site))
+
+
+def usable(subnet: IPv4Network) -> int:
+    """How many addresses of `subnet` can be given to machines, its gateway included."""
+    return subnet.num_addresses - (2 if subnet.prefixlen < 31 else 0)
+
+
+def flaws(site: Addressed) -> Iterator[Flaw]:
+    """Everything wrong with the plan's claims, in the plan's order."""
+    first: dict[IPv4Address, Claim] = {}
+    for claim in address_plan(site):
+        other = first.setdefault(claim.address, claim)
+        if other is not claim:
+            yield Flaw(claim, "duplicate", other)
+        segment = getattr(site.network, claim.side) if site.network else None
+        if segment is None or not claim.inside:
+            continue
+        subnet = segment.subnet
+        if claim.address not in subnet:
+            yield Flaw(claim, "outside", subnet=subnet)
+        elif claim.address in (subnet.network_address, subnet.broadcast_address) and subnet.prefixlen < 31:
+            yield Flaw(claim, "reserved", subnet=subnet)
+
+
+def overlapping(site: Addressed) -> bool:
+    """Whether the internal and the public subnet share addresses."""
+    return bool(site.network and site.network.internal.subnet.overlaps(site.network.public.subnet))
+
+
+def neighbours(site: Addressed) -> Iterator[Claim]:
+    """Addresses of the internal subnet that others than the site's parts have: never to be given away."""
+    if site.network is None:
+        return
+    network, seen = site.network, {claim.address for claim in address_plan(site)}
+    single = tuple(item.network_address for item in network.management if item.prefixlen == 32)
+    for key, addresses, owner in (
+        ("dns_servers", network.dns_servers, "name server"),
+        ("ntp_servers", network.ntp_servers, "time server"),
+        ("management", single, "management"),
+    ):
+        for address in addresses:
+            if address in network.internal.subnet and address not in seen:
+                seen.add(address)
+                yield Claim(address, owner, "internal", ("network", key), inside=False)
 
 
 def placeholder(address: IPv4Address) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,36 @@ def folder_of(name: str) -> Path:
     return folder
 
 
+@dataclass
+class Reading:
+    """What was read of a site: the parts that are right so far, and every problem."""
+
+    name: str
+    folder: Path
+    draft: rules.Draft
+    problems: list[Problem]
+    secrets: dict[str, SecretStr]
+    sections: dict[str, Any]
+
+    def site(self) -> Site:
+        """The site; `ConfigurationError` with every problem found."""
+        refuse(self.name, self.problems)
+        return Site(
+            name=self.name,
+            folder=self.folder,
+            hosts=self.draft.hosts,
+            secrets=self.secrets,
+            **self.sections,
+        )
+
+
 def load(name: str) -> Site:
     """The site in `inventories/<name>/`; `ConfigurationError` with every problem found."""
+    return read(name).site()
+
+
+def read(name: str) -> Reading:
+    """What can be read of a site that may have problems; `ConfigurationError` where nothing can."""
     folder = folder_of(name)
     problems: list[Problem] = []
     structure = _files(folder, problems)
@@ -49,12 +78,11 @@ def load(name: str) -> Site:
     order = list(structure.hosts)  # as written: Ansible's own order is by depth of groups
     raw.hosts = tuple(sorted(raw.hosts, key=lambda item: order.index(item.name)))
     found = [_host(item, structure.hosts[item.name], problems) for item in raw.hosts]
-    hosts = tuple(host for host in found if host)
-    problems += rules.check(_draft(folder, raw, structure, sections, hosts))
+    draft = _draft(folder, raw, structure, sections, tuple(host for host in found if host))
+    problems += rules.check(draft)
     problems += keys.loose(raw)
-    refuse(name, problems)
     secrets = {key: SecretStr(str(value)) for key, value in raw.values.items() if key.startswith(keys.SECRET)}
-    return Site(name=name, folder=folder, hosts=hosts, secrets=secrets, **sections)
+    return Reading(name, folder, draft, problems, secrets, sections)
 
 
 def _files(folder: Path, problems: list[Problem]) -> Structure | None:
@@ -112,7 +140,7 @@ def _host(item: inventory.RawHost, named: Place, problems: list[Problem]) -> Hos
 def _draft(
     folder: Path, raw: inventory.Raw, structure: Structure, sections: dict[str, Any], hosts: tuple[Host, ...]
 ) -> rules.Draft:
-    used = ("network", "vcenter", "database", "storage", "balancer")
+    used = ("site", "network", "vcenter", "database", "storage", "balancer")
     return rules.Draft(
         places=Places(Place(folder / SITE_FILE), raw.places.places),
         source=folder / "hosts.yml",

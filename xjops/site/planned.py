@@ -160,14 +160,7 @@ def _addresses(site: Site) -> Iterator[Finding]:
     text = f"{inside} internal, {len(claims) - inside} others, none twice"
     yield Finding(subject="addresses", status="pass", text=text)
     if site.site.kind == "production":
-        open_ = [claim.owner for claim in claims if placeholder(claim.address)]
-        if open_:
-            yield Finding(
-                subject="addresses",
-                status="warn",
-                text=f"{len(open_)} are placeholders of the documentation ranges: {span(open_)}",
-                mend="write the assigned ones into hosts.yml and group_vars/all/site.yml",
-            )
+        yield from placeholders(site)
         named = {
             "vcenter.host": site.vcenter.host,
             "database.scan": site.database.scan or "",
@@ -177,6 +170,18 @@ def _addresses(site: Site) -> Iterator[Finding]:
         for key in (key for key, name in named.items() if name.endswith(RESERVED)):
             mend = f"write the real name: {key} in group_vars/all/site.yml"
             yield Finding(subject=key, status="warn", text=f"{named[key]} is a placeholder", mend=mend)
+
+
+def placeholders(site: Site) -> Iterator[Finding]:
+    """Claims that are not assigned yet: addresses of the documentation ranges."""
+    open_ = [claim.owner for claim in address_plan(site) if placeholder(claim.address)]
+    if open_:
+        yield Finding(
+            subject="addresses",
+            status="warn",
+            text=f"{len(open_)} are placeholders of the documentation ranges: {span(open_)}",
+            mend="write the assigned ones into hosts.yml and group_vars/all/site.yml",
+        )
 
 
 def _access(site: Site) -> Iterator[Finding]:

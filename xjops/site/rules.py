@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from xjops.site import groups
-from xjops.site.addresses import Claim, address_plan
-from xjops.site.model import Balancer, Database, Host, Network, Storage, VCenter
+from xjops.site.addresses import flaws, overlapping
+from xjops.site.model import Balancer, Database, Host, Identity, Network, Storage, VCenter
 from xjops.site.problems import Loc, Place, Places, Problem, similar, spell
 
 
@@ -27,6 +26,7 @@ class Draft:
     groups_of: Mapping[str, tuple[str, ...]]
     named: Mapping[str, Place]
     hosts: tuple[Host, ...] = ()
+    site: Identity | None = None
     network: Network | None = None
     vcenter: VCenter | None = None
     database: Database | None = None
@@ -86,32 +86,19 @@ def size_rules(draft: Draft) -> Iterator[Problem]:
 
 def address_rules(draft: Draft) -> Iterator[Problem]:
     """No address twice, and each in the subnet of its side."""
-    first: dict[IPv4Address, Claim] = {}
-    for claim in address_plan(draft):
-        other = first.setdefault(claim.address, claim)
-        if other is not claim:
-            place = draft.problem(other.loc, "", "", other.host).place
-            yield draft.problem(
-                claim.loc,
-                f"{claim.address} is also the address of {other.owner} ({place})",
-                f"give {claim.owner} an address of its own",
-                claim.host,
-            )
-        segment = getattr(draft.network, claim.side) if draft.network else None
-        if segment is None or not claim.inside:
-            continue
-        subnet = segment.subnet
-        mend = f"take an address of {subnet}, or mend network.{claim.side}.subnet"
-        if claim.address not in subnet:
-            yield draft.problem(claim.loc, f"{claim.address} is outside {subnet}", mend, claim.host)
-        elif claim.address in (subnet.network_address, subnet.broadcast_address) and subnet.prefixlen < 31:
-            yield draft.problem(
-                claim.loc,
-                f"{claim.address} is the network or broadcast address of {subnet}",
-                mend,
-                claim.host,
-            )
-    if draft.network and draft.network.internal.subnet.overlaps(draft.network.public.subnet):
+    for flaw in flaws(draft):
+        claim = flaw.claim
+        mend = f"take an address of {flaw.subnet}, or mend network.{claim.side}.subnet"
+        if flaw.other is not None:
+            place = draft.problem(flaw.other.loc, "", "", flaw.other.host).place
+            what = f"{claim.address} is also the address of {flaw.other.owner} ({place})"
+            mend = f"give {claim.owner} an address of its own"
+        elif flaw.kind == "outside":
+            what = f"{claim.address} is outside {flaw.subnet}"
+        else:
+            what = f"{claim.address} is the network or broadcast address of {flaw.subnet}"
+        yield draft.problem(claim.loc, what, mend, claim.host)
+    if overlapping(draft):
         yield draft.problem(
             ("network", "public", "subnet"), "overlaps network.internal.subnet", "part the two"
         )

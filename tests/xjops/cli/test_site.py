@@ -193,3 +193,80 @@ def test_a_site_that_is_not_there(run: Run) -> None:
     code, _, err = run("show", "--site", "shaanxy")
     assert code == 78
     assert err.endswith("→ did you mean 'shaanxi'?\n")
+
+
+def test_addresses(run: Run) -> None:
+    code, out, err = run("addresses")
+    assert (code, err) == (0, "")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "lab · internal 10.58.7.0/24 by 10.58.7.1 · 18 required" in lines
+    assert "10.58.7.12 web2" in lines
+    assert "free (2): 10.58.107.11 to 10.58.107.12" in lines
+    assert "pass internal addresses: 254 in 10.58.7.0/24, 18 required (16 at least, 18 in use)" in lines
+    assert "on the network" not in out
+    code, out, _ = run("addresses", "--site", "shaanxi")
+    assert code == 3
+    assert "not free: 192.0.2.2 name server, 192.0.2.3 time server, 192.0.2.250 management" in out
+    assert run("addresses", "--site", "shaanxi", "--fail-on", "fail")[0] == 0
+
+
+def test_addresses_json(run: Run) -> None:
+    found = data(run, "addresses")
+    assert (found["schema"], found["site"], found["problems"], found["probe"]) == (1, "lab", [], None)
+    assert {"address": "10.58.7.12", "owner": "web2", "side": "internal", "host": "web2",
+            "placeholder": False, "flaws": []} in found["rows"]  # fmt: skip
+    assert found["public"]["free"] == [{"first": "10.58.107.11", "last": "10.58.107.12"}]
+    assert [finding["status"] for finding in found["findings"]] == ["pass", "pass"]
+
+
+def test_a_plan_with_mistakes_is_shown_all_the_same(run: Run, sites: Path) -> None:
+    file = sites / "lab" / "hosts.yml"
+    file.write_text(
+        file.read_text().replace("web3: {ansible_host: 10.58.7.13}", "web3: {ansible_host: 10.58.7.12}")
+    )
+    code, out, err = run("addresses", "--probe")  # what is wrong is not asked
+    assert code == 78
+    (row,) = [" ".join(line.split()) for line in out.splitlines() if " web3 " in line]
+    assert row == "10.58.7.12 web3 also of web2"
+    assert "10.58.7.12 is also the address of web2" in err
+    assert "not asked" not in out
+
+
+def test_a_probe_of_documentation_ranges_sends_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.setattr(socket, "socket", lambda *_: pytest.fail("a socket was opened"))
+    code, out, _ = run("addresses", "--site", "shaanxi", "--probe")
+    assert code == 4
+    assert "not-run  probe: the subnets of shaanxi are documentation ranges: nothing was asked" in out
+
+
+def test_a_probe_is_shown_beside_the_plan(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ipaddress import IPv4Address
+
+    from xjops.adapters import probing
+    from xjops.adapters.probing import Answer
+
+    up = {IPv4Address(f"10.58.7.{number}") for number in (11, 12, 99)}
+
+    def sweep(ports: Any, bounds: Any, *, seconds: float) -> Any:
+        return {
+            address: Answer(echo=address in up, port="open" if address in up else None) for address in ports
+        }
+
+    monkeypatch.setattr(probing, "sweep", sweep)
+    monkeypatch.setattr(probing, "host_keys", lambda ports, kinds, bounds: dict.fromkeys(ports, "ssh-rsa A"))
+    monkeypatch.setenv("COLUMNS", "160")
+    code, out, _ = run("addresses", "--probe")
+    assert code == 3
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "10.58.7.11 web1 answers, its host key is not known yet" in lines
+    assert "10.58.7.13 web3 does not answer" in lines
+    assert "10.58.7.99 answers, but is not planned" in lines
+    probe = data(run, "addresses", "--probe")["probe"]
+    (stranger,) = probe["unplanned"]
+    assert stranger == {
+        "address": "10.58.7.99", "owner": "", "status": "warn", "text": "answers, but is not planned",
+        "echo": True, "port": "open", "key": "",
+    }  # fmt: skip
+    assert {item["key"] for item in probe["planned"]} == {"", "unknown"}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from xjops.checks.registry import Context, check
 from xjops.checks.result import Result, Status
-from xjops.site.addresses import internal_need
+from xjops.site.addresses import internal_need, internal_required, usable
 from xjops.site.model import Site
 
 SECONDS = 5.0
@@ -19,9 +19,9 @@ def addresses(context: Context, *, internal: int, public: int) -> Iterator[Resul
     """Enough internal and public addresses are planned: the minimum asked for, and what this site needs."""
     name, site = "network.addresses", context.site
     subnet = site.network.internal.subnet
-    planned = subnet.num_addresses - 2
+    planned = usable(subnet)
     claimed = internal_need(site)
-    needed = max(internal, claimed)
+    needed = internal_required(site, internal)
     value = f"{planned} in {subnet}, {claimed} needed by this site"
     evidence = context.evidence("control", "site: network.internal, hosts", value)
     status = Status.PASS if planned >= needed else Status.FAIL

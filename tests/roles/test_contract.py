@@ -106,7 +106,7 @@ def says_what_it_leaves(task: dict[str, object]) -> bool:
     return (
         watchable(module)
         or (source.is_file() and "ledger=" in source.read_text())
-        or "ledger" in (task.get("vars") or {})
+        or any(name.endswith("_ledger") for name in task.get("vars") or {})
         or task.get("changed_when") is False
         or task.get("delegate_to") == "localhost"
     )

@@ -99,8 +99,9 @@ class Recording:
         self._failed |= {str(result.host.get_name()), *everybody}
 
     def _declared(self, result: Any) -> list[list[str]]:
-        """What the task itself says is to be watched (its variable `ledger`)."""
-        told = self._template(result, {"it": result.task.vars.get("ledger") or []})
+        """What the task itself says is to be watched: its variable `<role>_ledger`."""
+        said = [value for name, value in result.task.vars.items() if name.endswith("_ledger")]
+        told = self._template(result, {"it": said[0] if said else []})
         return [list(item) for item in told["it"]]
 
     def _arguments(self, result: Any) -> Mapping[str, Any]:

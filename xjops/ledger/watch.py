@@ -2,7 +2,7 @@
 
 Only identities are taken from results; states are looked up on the host afterwards, by the program that looks
 again later, so both always speak of the same thing. An action that is not known here must say itself what to
-watch: a module by returning `ledger`, a task by its variable `ledger`, both lists of [kind, name]. A test
+watch: a module by returning `ledger`, a task by its variable `<role>_ledger`, both lists of [kind, name]. A test
 holds the roles to that.
 """
 

@@ -1,9 +1,9 @@
 """From the result of a task to the items it left behind on its host.
 
 Only identities are taken from results; states are looked up on the host afterwards, by the program that
-looks again later, so both always speak of the same thing. An action that is not known here must say itself what
-to watch: a module by returning `ledger`, a task by its variable `<role>_ledger`, both lists of [kind, name]. A
-test holds the roles to that.
+looks again later, so both always speak of the same thing. An action that is not known here must say
+itself what to watch: a module by returning `ledger`, a task by its variable `<role>_ledger`, both lists
+of [kind, name]. A test holds the roles to that.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ from xjops.lab.copy import TEST_SITE, copy_site
 FOLDER = Path("~/.local/state/xjops-test").expanduser()
 
 
-def surround(patch: pytest.MonkeyPatch) -> None:
-    """Point xjops at the test lab: nothing of the user's is read or written but what is cached for all."""
-    patch.setenv("XJOPS_INVENTORIES", str(FOLDER / "inventories"))
-    patch.setenv("XJOPS_STATE", str(FOLDER / "state"))
+def surround(patch: pytest.MonkeyPatch, folder: Path = FOLDER) -> None:
+    """Point xjops at the test lab in `folder`: nothing of the user's is touched but what all share."""
+    patch.setenv("XJOPS_INVENTORIES", str(folder / "inventories"))
+    patch.setenv("XJOPS_STATE", str(folder / "state"))
     patch.setenv("XJOPS_SITE", TEST_SITE)
     patch.setenv("XJOPS_BUNDLE", str(paths.cache() / "test" / "bundle"))
     patch.delenv("XJOPS_VAULT_PASSWORD_FILE", raising=False)
-    copy_site(paths.project() / "inventories" / "lab", FOLDER / "inventories" / TEST_SITE)
+    copy_site(paths.project() / "inventories" / "lab", folder / "inventories" / TEST_SITE)

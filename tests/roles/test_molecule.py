@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from xjops.lab import scratch
 
 ROLES = Path(__file__).parents[2] / "roles"
 # The slowest first, so that two at a time end together.
@@ -15,42 +18,44 @@ NAMES = sorted(
     (path.parents[2].name for path in ROLES.glob("*/molecule/default/molecule.yml")),
     key=lambda name: (SLOW.index(name) if name in SLOW else len(SLOW), name),
 )
-SECONDS = 420
-# Scenarios that have not yet been seen to pass from end to end on a calm machine. They run, their outcome is
-# shown, and they do not stop the gate; each leaves this list when it has passed.
-UNPROVEN = {
-    "base",
-    "load_balancer",
-    "package_repository",
-    "postgresql",
-    "registry_release",
-    "registry_timers",
-    "registry_web",
-    "registry_worker",
-    "shared_storage",
-    "shared_storage_server",
-}
+SECONDS = 600
 
 
-def parameter(name: str) -> object:
-    """The scenario, marked when it is unproven."""
-    marks = [pytest.mark.xfail(reason="not yet proven end to end", strict=False)] if name in UNPROVEN else []
-    return pytest.param(name, marks=marks)
+def molecule(name: str, log: Path) -> int:
+    """Run the scenario of role `name`, its output into `log`; the exit code.
 
-
-@pytest.mark.parametrize("name", map(parameter, NAMES))
-def test_scenario(name: str, bundle: Path) -> None:
+    After `SECONDS`, or when the test is interrupted, its processes and hosts go: molecule would leave both.
+    """
     environment = {**os.environ, "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
-    done = subprocess.run(
-        ["molecule", "test"],
-        cwd=ROLES / name,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, "\n".join(done.stdout.splitlines()[-80:])
-    assert "idempotence" in done.stdout.lower()
-    assert "verify" in done.stdout.lower()
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every start of Ansible would compile its sources again
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            ["molecule", "test"],
+            cwd=ROLES / name,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        return process.wait(SECONDS)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+        scratch.destroy(f"{name.replace('_', '-')}-default")
+        subprocess.run(["molecule", "reset"], cwd=ROLES / name, capture_output=True, timeout=60, check=False)
+        raise
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scenario(name: str, bundle: Path, tmp_path: Path) -> None:
+    log = tmp_path / "molecule.log"
+    try:
+        code = molecule(name, log)
+    finally:
+        text = log.read_text(errors="replace")
+        print("\n".join(text.splitlines()[-80:]))  # pytest shows it when the test fails
+    assert code == 0
+    for step in ("check", "converge", "idempotence", "verify"):
+        assert f"{step}: Executed: Successful" in text

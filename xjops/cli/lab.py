@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xjops.cli.lab_snapshots import list_snapshots, restore, snapshot
 from xjops.cli.options import format_option, site_option, yes_option
 from xjops.core.errors import ExitCode
 
@@ -98,6 +99,11 @@ def _show(found: LabStatus) -> None:
     console = Console()
     console.print(table)
     console.print(f"vCenter: {found.vcenter}; agent: {found.agent}", highlight=False)
+
+
+lab.add_command(snapshot)
+lab.add_command(restore)
+lab.add_command(list_snapshots)
 
 
 @lab.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

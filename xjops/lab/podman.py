@@ -22,6 +22,8 @@ from xjops.core.waiting import wait_for
 # capability numbers of linux/capability.h
 CAPABILITIES = {"NET_ADMIN": 12, "NET_RAW": 13, "SYS_PTRACE": 19, "SYS_ADMIN": 21, "SYS_NICE": 23,
                 "SYS_RESOURCE": 24, "AUDIT_WRITE": 29}  # fmt: skip
+# Folders of a lower layer can be renamed too: a snapshot makes layers of what hosts have written.
+REDIRECT = ("--storage-opt", "overlay.mountopt=redirect_dir=on")
 RUNNING = "{{.State.Running}}"
 SSH_SECONDS = 120.0  # a busy machine; on a quiet one a host answers after 2 s
 # What podman would set where it may; a machine without CAP_SYS_RESOURCE can't exceed its own limits.
@@ -125,15 +127,15 @@ def start(name: str, create: Sequence[str | Path]) -> str:
         return "running"
     if state in ("exited", "stopped"):
         try:
-            podman("start", name)
+            podman(*REDIRECT, "start", name)
         except XjopsError:
             # its network or mounts are gone after a reboot of the machine: try once more from its parts
             podman("container", "cleanup", name, check=False)
-            podman("start", name)
+            podman(*REDIRECT, "start", name)
         return "started"
     if state:
         podman("rm", "--force", "--time", "2", name)
-    podman("run", "--detach", "--name", name, *create)
+    podman(*REDIRECT, "run", "--detach", "--name", name, *create)
     return "created"
 
 
@@ -183,3 +185,51 @@ def stop(names: Sequence[str]) -> None:
     alive = [name for name in names if podman("inspect", "-f", RUNNING, name, check=False) == "true"]
     if alive:
         podman("kill", *alive, seconds=120)
+
+
+def graph_root() -> Path:
+    """The folder of podman's storage."""
+    return Path(podman("info", "--format", "{{.Store.GraphRoot}}"))
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A container's own folder in podman's storage, its image's id, and how it ended (0: cleanly)."""
+
+    folder: Path
+    image: str
+    driver: str
+    exit_code: int
+    status: str
+
+
+def stored(names: Sequence[str]) -> dict[str, Stored]:
+    """Where podman keeps these containers, by name; those that are not there are left out."""
+    if not names:
+        return {}
+    found: list[dict[str, Any]] = json.loads(podman("container", "inspect", *names, check=False) or "[]")
+    return {
+        str(item["Name"]): Stored(
+            Path(item["GraphDriver"]["Data"]["UpperDir"]).parent,
+            str(item["Image"]),
+            str(item["GraphDriver"]["Name"]),
+            int(item["State"]["ExitCode"]),
+            str(item["State"]["Status"]),
+        )
+        for item in found
+    }
+
+
+def shut_down(names: Sequence[str], seconds: int) -> None:
+    """Shut containers down, each in at most `seconds`, and unmount them; look at `stored` how they ended."""
+    if names:
+        podman("stop", "--time", str(seconds), *names, seconds=2 * seconds + 60, check=False)
+        podman("container", "cleanup", *names, seconds=60, check=False)
+
+
+def cut(names: Sequence[str]) -> None:
+    """Cut the power of running containers: what they hold is thrown away anyhow."""
+    if names:
+        podman("kill", *names, seconds=120, check=False)
+        podman("wait", *names, seconds=120, check=False)
+        podman("container", "cleanup", *names, seconds=60, check=False)

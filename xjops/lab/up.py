@@ -15,7 +15,20 @@ from xjops.core import paths
 from xjops.core.errors import DeadlineError, NotRunError, UsageError
 from xjops.core.locking import lock
 from xjops.core.progress import Progress
-from xjops.lab import agent, credentials, daemon, disk, hosts, image, machine, network, podman, simulator
+from xjops.lab import (
+    agent,
+    credentials,
+    daemon,
+    disk,
+    hosts,
+    image,
+    layers,
+    machine,
+    network,
+    podman,
+    simulator,
+    snapshots,
+)
 from xjops.lab.credentials import lab_folder
 from xjops.lab.vault import require_lab
 from xjops.site import Host, Site
@@ -35,7 +48,7 @@ class Outcome:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def alone(name: str) -> Iterator[None]:
     """One `lab up` or `lab down` of a site at a time."""
     with lock(
         paths.state(name) / "lab.lock",
@@ -54,7 +67,8 @@ def up(name: str, progress: Progress, recreate: Collection[str] = ()) -> Outcome
     """
     machine.require(need_image=not image.cached())
     require_lab(paths.inventories() / name)
-    with _alone(name):
+    with alone(name):
+        snapshots.refuse_unfinished(name)
         made = credentials.ensure(name)
         site = made.site
         if made.new:
@@ -151,7 +165,7 @@ def _start(
     for host in stuck:
         # it never got to the end of its boot (the machine had too little of something): once more
         progress(host.name, "restarted", "it hung while booting")
-        podman.podman("restart", "--time", "2", hosts.container_name(site.name, host.name))
+        podman.podman(*podman.REDIRECT, "restart", "--time", "2", hosts.container_name(site.name, host.name))
         podman.wait_ssh(hosts.container_name(site.name, host.name), host.address)
     return [host.name for host in (*asleep, *stuck)]
 
@@ -194,7 +208,7 @@ def _brick(site: Site, host: Host, progress: Progress) -> Path | None:
 def down(name: str, progress: Progress) -> None:
     """Switch the lab off: agent, vCenter, hosts. What is on the hosts stays; `up` starts them again."""
     require_lab(paths.inventories() / name)
-    with _alone(name):
+    with alone(name):
         _stop_services(name, progress)
         running = [item.name for item in hosts.lab_containers(name).values() if item.running]
         podman.stop(running)
@@ -205,12 +219,13 @@ def purge(name: str, progress: Progress) -> None:
     """Remove the lab: containers, networks, disks, state, secrets. The unreachable routes stay."""
     folder = paths.inventories() / name
     require_lab(folder)
-    with _alone(name):
+    with alone(name):
         # a vault that can't be read any more must not stand in the way of removing it
         (folder / "group_vars" / "all" / "vault.yml").unlink(missing_ok=True)
         _stop_services(name, progress)
         present = hosts.lab_containers(name)
         podman.remove([item.name for item in present.values()])
+        shutil.rmtree(layers.store(podman.graph_root(), name), ignore_errors=True)
         network.remove([f"xj-{name}-internal", f"xj-{name}-public"])
         disk.remove(lab_folder(name) / "disks")
         shutil.rmtree(folder / "files", ignore_errors=True)

@@ -7,7 +7,8 @@ what follows, the others go on; what can't be tried here (no simulator) is not-r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,14 @@ class Options:
     no_vcenter: str = ""
 
 
+@contextmanager
+def alone(site: str) -> Iterator[None]:
+    """No apply of the site but this one; `DeadlineError` when another goes on."""
+    mend = "wait for it (xjops journal show), then run this again"
+    with lock(paths.state(site) / "apply.lock", what=f"apply of {site}", seconds=LOCK_SECONDS, mend=mend):
+        yield
+
+
 class Pipeline:
     """One run of the parts in their order, for the hosts still in it."""
 
@@ -64,9 +73,7 @@ class Pipeline:
         """
         if self.options.check:
             return self._parts()
-        file = paths.state(self.site.name) / "apply.lock"
-        mend = "wait for it (xjops journal list), then run this again"
-        with lock(file, what=f"apply of {self.site.name}", seconds=LOCK_SECONDS, mend=mend):
+        with alone(self.site.name):
             return self._parts()
 
     def _parts(self) -> Outcome:

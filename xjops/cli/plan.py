@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xjops.ledger.look import Drift
     from xjops.plan.look import Look
 
+FILE = click.Path(path_type=Path, dir_okay=False)
 WHY = {
     "never run": "yellow",
     "interrupted": "yellow",
@@ -31,9 +32,18 @@ WHY = {
 @format_option("table", "json")
 @click.option("--limit", multiple=True, metavar="HOST|GROUP", help="Only these hosts or groups (repeatable).")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Save it for `apply FILE`."
+    "--diff", is_flag=True, help="Also have Ansible show what would change (a dry run of what is due)."
 )
-def plan_command(site_name: str, output_format: str, limit: tuple[str, ...], output: Path | None) -> int:
+@click.option("-o", "--output", type=FILE, help="Save the plan for `xjops apply FILE`.")
+@click.option("--metrics", type=FILE, help="Write metrics for node_exporter's textfile collector.")
+def plan_command(
+    site_name: str,
+    output_format: str,
+    limit: tuple[str, ...],
+    diff: bool,
+    output: Path | None,
+    metrics: Path | None,
+) -> int:
     """Look once at vCenter and every host; say what `xjops apply` would do and why. Changes nothing.
 
     Exit code: 0 nothing to do, 3 something to do, 4 a part could not be seen, 1 a problem stands in the way.
@@ -41,6 +51,7 @@ def plan_command(site_name: str, output_format: str, limit: tuple[str, ...], out
     from rich.console import Console
 
     from xjops.lab.simulator import absence
+    from xjops.plan import saved
     from xjops.plan.apply import chosen
     from xjops.plan.look import look
     from xjops.site import Site
@@ -48,14 +59,38 @@ def plan_command(site_name: str, output_format: str, limit: tuple[str, ...], out
     site = Site.load(site_name)
     with Console(stderr=True).status("looking at vCenter and every host …"):
         seen = look(site, chosen(site, limit), no_vcenter=absence(site))
-    data = seen.as_data() | {"limit": list(limit)}
+    text = json.dumps(saved.as_saved(seen, limit), ensure_ascii=False, indent=2)
     if output:
-        output.write_text(json.dumps(data, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        output.write_text(text + "\n", encoding="utf-8")
+    if metrics:
+        from xjops.plan.metrics import write
+
+        write(seen, metrics)
     if output_format == "json":
-        click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+        click.echo(text)
     else:
         show(seen)
+    if diff and seen.due:
+        _dry_run(seen)
     return int(seen.exit_code)
+
+
+def _dry_run(seen: Look) -> None:
+    """`ansible-playbook --check --diff` of just what is due, as it is."""
+    import tempfile
+
+    from xjops.adapters.ansible import run_playbook
+    from xjops.cli.board import Board
+
+    with tempfile.TemporaryDirectory(prefix="xjops-") as folder, Board() as board:
+        log = Path(folder) / "log.txt"
+        roles = sorted({item.role for item in seen.due})
+        hosts = sorted({item.host for item in seen.due})
+        run_playbook(
+            seen.site, "site.yml", log=log, limit=hosts, tags=roles, check=True, diff=True, progress=board
+        )
+        text = log.read_text(encoding="utf-8")
+    click.echo(text)
 
 
 def show(seen: Look) -> None:

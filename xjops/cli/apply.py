@@ -16,13 +16,11 @@ if TYPE_CHECKING:
     from xjops.site import Site
 
 
+PLAN = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
 @click.command()
-@click.argument(
-    "plan_file",
-    metavar="[PLAN]",
-    required=False,
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-)
+@click.argument("plan_file", metavar="[PLAN]", required=False, type=PLAN)
 @site_option
 @yes_option
 @format_option("table", "json")
@@ -58,9 +56,7 @@ def apply(  # noqa: PLR0913, PLR0917 - one for each option
 
     if plan_file:
         if limit or tags or full:
-            raise click.UsageError(
-                "a saved plan says itself what to run: no --limit, --tags or --full with it"
-            )
+            raise click.UsageError("a saved plan says itself what runs: no --limit, --tags, --full with it")
         site_name, limit = _agreed(plan_file)
     site = Site.load(site_name)
     options = Options(limit, tags, check, diff, full, bundle, no_vcenter=absence(site))

@@ -32,7 +32,7 @@ WHY = {
 @format_option("table", "json")
 @click.option("--limit", multiple=True, metavar="HOST|GROUP", help="Only these hosts or groups (repeatable).")
 @click.option(
-    "--diff", is_flag=True, help="Also have Ansible show what would change (a dry run of what is due)."
+    "--diff", is_flag=True, help="Have Ansible show what would change, too (a dry run of what is due)."
 )
 @click.option("-o", "--output", type=FILE, help="Save the plan for `xjops apply FILE`.")
 @click.option("--metrics", type=FILE, help="Write metrics for node_exporter's textfile collector.")
@@ -86,9 +86,8 @@ def _dry_run(seen: Look) -> None:
         log = Path(folder) / "log.txt"
         roles = sorted({item.role for item in seen.due})
         hosts = sorted({item.host for item in seen.due})
-        run_playbook(
-            seen.site, "site.yml", log=log, limit=hosts, tags=roles, check=True, diff=True, progress=board
-        )
+        dry: dict[str, bool] = {"check": True, "diff": True}
+        run_playbook(seen.site, "site.yml", log=log, limit=hosts, tags=roles, progress=board, **dry)
         text = log.read_text(encoding="utf-8")
     click.echo(text)
 

@@ -13,8 +13,8 @@ from xjops.plan.look import Look
 def write(seen: Look, path: Path) -> None:
     """Write the metrics, replacing the file whole.
 
-    `xjops_plan_due{site,why}` steps that would run, `xjops_plan_unreachable{site}` hosts that could not be asked,
-    `xjops_plan_machines{site}` machines to change (NaN where vCenter could not be asked),
+    `xjops_plan_due{site,why}` steps that would run, `xjops_plan_unreachable{site}` hosts that could not be
+    asked, `xjops_plan_machines{site}` machines to change (NaN where vCenter could not be asked),
     `xjops_plan_time_seconds{site}` when this was.
     """
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""A saved plan: what was seen when somebody agreed to it. It holds only as long as a new look shows the same."""
+"""A saved plan: what was seen when somebody agreed to it. It holds as long as a new look shows the same."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ It never deletes a volume and never takes a brick that holds files.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -49,6 +50,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions: {description: What was (or would be) done, in order., type: list, elements: str, returned: always}
+ledger:
+  description: What the host's ledger watches of it afterwards (kind, name).
+  returned: success
+  type: list
+  elements: list
 """
 
 MARK = "trusted.glusterfs.volume-id"
@@ -183,7 +189,8 @@ def main() -> None:
         module.exit_json(changed=True, actions=[f"create and start volume {module.params['name']}"])
     gluster = Gluster(module)
     ensure(gluster, module.params)
-    module.exit_json(changed=bool(gluster.actions), actions=gluster.actions)
+    watched = f"gluster --mode=script volume info {shlex.quote(module.params['name'])}"
+    module.exit_json(changed=bool(gluster.actions), actions=gluster.actions, ledger=[["probe", watched]])
 
 
 if __name__ == "__main__":

@@ -58,6 +58,11 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions: {description: What was (or would be) done., type: list, elements: str, returned: always}
+ledger:
+  description: What the host's ledger watches of it afterwards (kind, name).
+  returned: success
+  type: list
+  elements: list
 """
 
 
@@ -239,12 +244,13 @@ def main() -> None:
         supports_check_mode=True,
     )
     parameters = module.params
+    watched = [["file", f"{parameters['path']}/{name}"] for name in ("PG_VERSION", "standby.signal")]
     try:
         if inspect(Path(parameters["path"]), parameters["version"], parameters["state"]):
-            module.exit_json(changed=False, actions=[])
+            module.exit_json(changed=False, actions=[], ledger=watched)
         if module.check_mode:
             module.exit_json(changed=True, actions=[f"make {parameters['path']} ({parameters['state']})"])
-        module.exit_json(changed=True, actions=[make(parameters)])
+        module.exit_json(changed=True, actions=[make(parameters)], ledger=watched)
     except DataError as error:
         module.fail_json(msg=str(error))
 

@@ -62,11 +62,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions: {description: What was (or would be) done, in order., type: list, elements: str, returned: always}
+ledger:
+  description: What the host's ledger watches of it afterwards (kind, name).
+  returned: success
+  type: list
+  elements: list
 """
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 ROUNDS = 4096
 
+# Names and rights only: what the host's ledger watches must tell nothing secret.
+WATCHED = (
+    "select rolname, rolsuper, rolreplication, rolcanlogin from pg_roles where oid > 16383 order by 1;"
+    " select datname, pg_get_userbyid(datdba) from pg_database where oid > 16383 order by 1;"
+    " select slot_name from pg_replication_slots order by 1"
+)
 FACTS = """
 SELECT json_build_object(
   'standby', pg_is_in_recovery(),
@@ -258,7 +269,8 @@ def main() -> None:
             done.append(what)
     except ObjectError as error:
         module.fail_json(msg=str(error), actions=done)
-    module.exit_json(changed=bool(done), actions=done)
+    look = f'runuser -u postgres -- psql -XqAt -p {module.params["port"]} -d postgres -c "{WATCHED}"'
+    module.exit_json(changed=bool(done), actions=done, ledger=[["probe", look]])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,11 @@ EXAMPLES = r"""
 RETURN = r"""
 actions: {description: What was (or would be) done., returned: always, type: list, elements: str}
 reason: {description: Why there was nothing to look at., returned: when skipped, type: str}
+ledger:
+  description: What the host's ledger watches of it afterwards (kind, name).
+  returned: success
+  type: list
+  elements: list
 """
 
 import re
@@ -150,7 +155,8 @@ def main() -> None:
     else:
         disk.grow_partition(*found)
         disk.grow_file_system(device, KINDS[kind])
-        module.exit_json(changed=bool(disk.actions), actions=disk.actions)
+        watched = [["probe", f"findmnt --noheadings --bytes --output SIZE {disk.mount}"]]
+        module.exit_json(changed=bool(disk.actions), actions=disk.actions, ledger=watched)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+
+from xjops.ledger.watch import short, watchable
 
 ROLES = Path(__file__).parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if (path / "tasks").is_dir())
@@ -61,3 +64,70 @@ def test_the_verify_can_fail(name: str) -> None:
     assert any(word in text for word in ("assert", "failed_when", "http_answer", "fail:", "command:", "uri:"))
     assert "ignore_errors" not in text
     assert "failed_when: false" not in text
+
+
+def tasks(role: Path) -> list[dict[str, object]]:
+    """Every task of the role, those within blocks too."""
+    found: list[dict[str, object]] = []
+    left = [task for path in sorted(role.glob("tasks/*.yml")) for task in yaml.safe_load(path.read_text())]
+    while left:
+        task = left.pop(0)
+        inner = [one for part in ("block", "rescue", "always") for one in task.get(part, [])]
+        left += inner
+        found += [] if inner else [task]
+    return found
+
+
+def action(task: dict[str, object]) -> str:
+    """The module of a task."""
+    return next(key for key in task if key not in KEYWORDS and not key.startswith("with_"))
+
+
+KEYWORDS = {
+    *("name", "register", "when", "vars", "loop", "loop_control", "until", "retries", "delay", "become"),
+    *(
+        "become_user",
+        "changed_when",
+        "failed_when",
+        "no_log",
+        "diff",
+        "check_mode",
+        "delegate_to",
+        "run_once",
+    ),
+    *("environment", "tags", "notify", "ignore_errors"),
+}
+
+
+def says_what_it_leaves(task: dict[str, object]) -> bool:
+    """By its module, by itself, or by changing nothing on the host."""
+    module = short(action(task))
+    source = ROLES.parent / "library" / f"{module}.py"
+    return (
+        watchable(module)
+        or (source.is_file() and "ledger=" in source.read_text())
+        or any(name.endswith("_ledger") for name in task.get("vars") or {})
+        or task.get("changed_when") is False
+        or task.get("delegate_to") == "localhost"
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_task_says_what_it_leaves_behind(name: str) -> None:
+    """So that `xjops plan` sees when that differs (docs/decisions/0013-ledger.md)."""
+    assert [task["name"] for task in tasks(ROLES / name) if not says_what_it_leaves(task)] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_role_reads_no_variable_that_it_does_not_document(name: str) -> None:
+    """What is read undocumented is no part of the step's inputs, and a change of it would go unseen."""
+    role = ROLES / name
+    parts = ("tasks", "templates", "vars", "defaults")
+    files = [path for part in parts for path in (role / part).rglob("*")]
+    text = "\n".join(path.read_text() for path in files if path.is_file())
+    registered = re.findall(r"register: (\w+)", text)
+    own = {*variables(role), *registered, *re.findall(r"^ *(\w+):", text, re.M)}
+    words = set(re.findall(rf"\b((?:__)?(?:{'|'.join(NAMES)})_\w+)\b", text))
+    assert sorted(word for word in words if word not in own and word not in NAMES) == []
+    facts = re.findall(r"\bansible_(?!check_mode|managed|playbook_python|become|connection|python)\w+", text)
+    assert facts == []

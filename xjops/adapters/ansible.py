@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,19 @@ class HostOutcome:
     not_run: list[str] = field(default_factory=list)
     started: float = 0.0
     seconds: float = 0.0
+
+    def followed_by(self, later: HostOutcome) -> HostOutcome:
+        """Both runs as one: counts and time added up, the later one's task, the first error."""
+        return replace(
+            later,
+            ok=self.ok + later.ok,
+            changed=self.changed + later.changed,
+            failed=self.failed or later.failed,
+            unreachable=self.unreachable or later.unreachable,
+            error=self.error or later.error,
+            not_run=list(dict.fromkeys([*self.not_run, *later.not_run])),
+            seconds=self.seconds + later.seconds,
+        )
 
 
 class PlaybookError(XjopsError):

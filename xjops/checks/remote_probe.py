@@ -125,6 +125,14 @@ def resolve(name):
     return text.split()[0] if text else ""
 
 
+def release():
+    """The name of the application's current release; "" where there is none."""
+    try:
+        return os.path.basename(os.readlink("/opt/registry/current"))
+    except OSError:
+        return ""
+
+
 def main():
     failed, _ = run("systemctl", "list-units", "--failed", "--plain", "--no-legend")
     state, why = run("systemctl", "is-system-running")
@@ -142,6 +150,7 @@ def main():
         "virtual": virtual or "none",
         "failed_units": [line.split()[0] for line in (failed or "").splitlines()],
         "mounts": [mount(path) for path in QUESTIONS["mounts"]],
+        "release": release(),
         "names": {name: resolve(name) for name in QUESTIONS["names"]},
     }
     if QUESTIONS["database"]:

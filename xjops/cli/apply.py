@@ -46,7 +46,7 @@ def apply(
     from xjops.site import Site
 
     site = Site.load(site_name)
-    options = Options(limit, tags, check, diff, bundle, no_vcenter=absence(site))
+    options = Options(limit, tags, check, diff, full=True, bundle=bundle, no_vcenter=absence(site))
     hosts = [host.name for host in chosen(site, limit)]
     if not (yes or check):
         click.confirm(f"Apply {site.name} ({site.site.title}) to {len(hosts)} hosts?", abort=True, err=True)

@@ -40,9 +40,9 @@ class Recording:
         from ansible import context
 
         arguments = context.CLIARGS
-        sources = [Path(source) for source in play.get_variable_manager()._inventory._sources]
+        sources = [Path(source).resolve() for source in play.get_variable_manager()._inventory._sources]
         ours = Path(playbook).resolve() == (paths.project() / "playbooks" / "site.yml").resolve()
-        of_site = len(sources) == 1 and (sources[0] / "group_vars" / "all").is_dir()
+        of_site = [source.parent for source in sources] == [paths.inventories().resolve()]
         if arguments.get("check") or not ours or not of_site:
             return None
         whole = not (arguments.get("skip_tags") or arguments.get("start_at_task") or arguments.get("step"))
@@ -55,6 +55,7 @@ class Recording:
     def _clear(self) -> None:
         self._items: dict[tuple[str, str], set[Item]] = defaultdict(set)
         self._failed: set[str] = set()
+        self._begun: set[tuple[str, str]] = set()
 
     def play(self, play: Any) -> None:
         """Tell the hosts what ended, and which steps begin with this play."""
@@ -71,6 +72,7 @@ class Recording:
             for host in chosen
         }
         self._tell(begin)
+        self._begun = {(host, step) for host, steps in begin.items() for step in steps}
 
     def finish(self) -> None:
         """Tell the hosts what ended; close the connections."""
@@ -99,19 +101,23 @@ class Recording:
         self._failed |= {str(result.host.get_name()), *everybody}
 
     def _declared(self, result: Any) -> list[list[str]]:
-        """What the task itself says is to be watched (its variable `ledger`)."""
-        told = self._template(result, {"it": result.task.vars.get("ledger") or []})
+        """What the task itself says is to be watched: its variable `<role>_ledger`."""
+        said = [value for name, value in result.task.vars.items() if name.endswith("_ledger")]
+        told = self._template(result, {"it": said[0] if said else []})
         return [list(item) for item in told["it"]]
 
     def _arguments(self, result: Any) -> Mapping[str, Any]:
         """The arguments of a task whose result is hidden, without what could be secret."""
-        files = [
-            {key: entry[key] for key in ("path",)}
-            for entry in result.task.args.get("files") or []
-            if isinstance(entry, dict)
-        ]
-        plain = {key: result.task.args[key] for key in ("name", "dest", "path") if key in result.task.args}
-        return self._template(result, plain | ({"files": files} if files else {}))
+        raw = result.task.args
+        told = {name: raw[name] for name in ("name", "dest", "path") if name in raw}
+        files = raw.get("files")
+        if isinstance(files, list):
+            told["files"] = [{"path": entry["path"]} for entry in files]
+        elif files:  # the whole list is an expression
+            told["files"] = files
+        known = self._template(result, told)
+        known["files"] = [{"path": entry["path"]} for entry in known.get("files") or []]
+        return known
 
     def _template(self, result: Any, value: dict[str, Any]) -> dict[str, Any]:
         from ansible.template import Templar
@@ -123,10 +129,10 @@ class Recording:
     def _tell(self, begin: Mapping[str, list[str]]) -> None:
         left: dict[str, Left] = {host: Left(begin=steps) for host, steps in begin.items() if steps}
         for (host, step), items in self._items.items():
-            inputs = self.wanted.hosts.get(host, {}).get(step)
-            if inputs is None or host in self._failed or not self.whole:
+            # with --tags, Ansible still validates the arguments of every role: that alone begins nothing
+            if (host, step) not in self._begun or host in self._failed or not self.whole:
                 continue
-            known = left.get(host, Left())
+            inputs, known = self.wanted.hosts[host][step], left.get(host, Left())
             left[host] = Left({**known.ended, step: (inputs, items)}, known.begin)
         hosts = [host for host in self.site.hosts if host.name in left]
         for name, error in record(self.fleet, hosts, self.run, left).items():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,6 +72,7 @@ class Book:
         if not context.CLIARGS:
             context.CLIARGS = ImmutableDict(tags=["all"], skip_tags=[], check=False)
             init_plugin_loader()
+        _forget_variable_files()
         loader = DataLoader()
         inventory.unlock(loader, self.folder, [])
         loader.set_basedir(str(self.playbook.parent))
@@ -128,6 +130,15 @@ class Book:
         templar = Templar(loader, known)
         shown = {name: _plain(templar.template(known[name])) for name in _options(role) if name in known}
         return Step(name_of(called), str(role._role_name), shown)
+
+
+def _forget_variable_files() -> None:
+    """Ansible remembers for the life of the process which files a folder has; a vault may have come since."""
+    from ansible.plugins.loader import vars_loader
+
+    plugin = sys.modules[type(vars_loader.get("host_group_vars")).__module__]
+    for memory in (plugin.FOUND, plugin.NAK):
+        memory.clear()
 
 
 def _options(role: Any) -> list[str]:

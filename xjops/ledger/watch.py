@@ -1,9 +1,9 @@
 """From the result of a task to the items it left behind on its host.
 
-Only identities are taken from results; states are looked up on the host afterwards, by the program that looks
-again later, so both always speak of the same thing. An action that is not known here must say itself what to
-watch: a module by returning `ledger`, a task by its variable `ledger`, both lists of [kind, name]. A test
-holds the roles to that.
+Only identities are taken from results; states are looked up on the host afterwards, by the program that
+looks again later, so both always speak of the same thing. An action that is not known here must say
+itself what to watch: a module by returning `ledger`, a task by its variable `<role>_ledger`, both lists
+of [kind, name]. A test holds the roles to that.
 """
 
 from __future__ import annotations
@@ -65,8 +65,11 @@ def _systemd(args: Values, result: Values) -> Iterator[Item]:
 
 
 def _units(args: Values, result: Values) -> Iterator[Item]:
+    """The units, and what they follow: a change of that by another role makes this step due."""
     for name in args.get("names") or []:
         yield "unit", str(name)
+    for path in args.get("follows") or []:
+        yield "file", str(path)
 
 
 def _files(args: Values, result: Values) -> Iterator[Item]:

@@ -21,6 +21,8 @@ from xjops.core import paths
 from xjops.core.errors import NotRunError, UsageError, XjopsError
 from xjops.core.locking import lock
 from xjops.core.progress import Progress
+from xjops.ledger.compare import Due
+from xjops.plan.look import look
 from xjops.plan.outcome import Outcome, Part, State
 from xjops.provision.host_keys import HostKeyError
 from xjops.site.model import Host, Site
@@ -28,19 +30,22 @@ from xjops.site.model import Host, Site
 LOCK_SECONDS = 10.0  # a killed run's workers are gone by then
 REACH_SECONDS = 90.0
 KEY_SECONDS = 120.0
+ROUNDS = 4  # base → release → what follows the release; one more to see that nothing is left
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run covers: `limit` names hosts or groups, `tags` roles; `check` changes nothing.
 
-    `no_vcenter`: why there can be no vCenter here (a lab without simulator); its part is then not-run.
+    `full`: run every role, whatever the hosts' ledgers say; else only what differs. `no_vcenter`: why there
+    can be no vCenter here (a lab without simulator); its part is then not-run.
     """
 
     limit: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     check: bool = False
     diff: bool = False
+    full: bool = False
     bundle: Path | None = None
     no_vcenter: str = ""
 
@@ -151,22 +156,58 @@ class Pipeline:
         return State.OK, f"{folder}: {len(bundle.files)} files, signature and hashes hold"
 
     def _roles(self) -> tuple[State, str]:
+        """Run what is due until nothing is: what a role changes can make another one due that follows it."""
+        if self.options.full:
+            self._play({host.name for host in self.hosts}, self.options.tags)
+            return self._judged()
+        ran: set[tuple[str, str]] = set()
+        for _ in range(ROUNDS):
+            steps = self._due()
+            again = sorted({f"{item.step} on {item.host}" for item in steps if (item.host, item.step) in ran})
+            if again:
+                return State.FAILED, f"still not as planned after it ran: {', '.join(again)} → xjops plan"
+            if not steps:
+                break
+            self._play({item.host for item in steps}, tuple(sorted({item.role for item in steps})))
+            if self.options.check or any(host.failed for host in self.outcome.hosts.values()):
+                break
+            ran |= {(item.host, item.step) for item in steps}
+        return self._judged()
+
+    def _due(self) -> list[Due]:
+        """The steps that have to run on the hosts still in the run; hosts without one are as planned."""
+        self.progress("roles", "running", "looks at what differs")
+        seen = look(self.site, self.hosts, machines=False, facts=False)
+        for name, error in seen.unreachable.items():
+            self._drop(name, str(error), unreachable=True)
+        for host in self.hosts:
+            self.outcome.hosts.setdefault(host.name, HostOutcome(host.name))
+        return [item for item in seen.due if not self.options.tags or item.role in self.options.tags]
+
+    def _play(self, hosts: set[str], tags: Sequence[str]) -> None:
         outcomes = run_playbook(
             self.site,
             "site.yml",
             log=self.log,
-            limit=[host.name for host in self.hosts],
+            limit=[host.name for host in self.hosts if host.name in hosts],
             check=self.options.check,
             diff=self.options.diff,
-            tags=self.options.tags,
+            tags=tags,
             progress=self.progress,
         )
-        self.outcome.hosts.update(outcomes)
-        failed = sorted(host.name for host in outcomes.values() if host.failed)
-        changed = sum(host.changed for host in outcomes.values())
+        for name, outcome in outcomes.items():
+            known = self.outcome.hosts.get(name)
+            self.outcome.hosts[name] = outcome if known is None else known.followed_by(outcome)
+
+    def _judged(self) -> tuple[State, str]:
+        outcomes = self.outcome.hosts.values()
+        failed = sorted(host.name for host in outcomes if host.failed and not host.unreachable)
+        changed = sum(host.changed for host in outcomes)
+        worked = sum(bool(host.ok or host.changed) for host in outcomes)
         if failed:
             return State.FAILED, f"failed: {', '.join(failed)}"
-        return (State.CHANGED if changed else State.OK), f"{changed} changes on {len(outcomes)} hosts"
+        detail = f"{changed} changes on {worked} hosts" if worked else "nothing differs"
+        return (State.CHANGED if changed else State.OK), detail
 
 
 def chosen(site: Site, limit: Sequence[str]) -> list[Host]:

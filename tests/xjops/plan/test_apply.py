@@ -15,6 +15,7 @@ from xjops.core import paths
 from xjops.core.errors import DeadlineError, ExitCode, UsageError, XjopsError
 from xjops.core.locking import lock
 from xjops.core.progress import silent
+from xjops.ledger.compare import Due, Why
 from xjops.plan import apply
 from xjops.plan.outcome import Outcome, State
 from xjops.site import Host, Site
@@ -31,6 +32,14 @@ class World:
         self.failing_roles: set[str] = set()
         self.applied = 0
         self.limit: list[str] = []
+        self.tags: Iterable[str] = ()
+        self.rounds: list[list[str]] | None = None  # the steps that are due on every host, look by look
+
+    def look(self, site: Site, hosts: Iterable[Host], **_: object) -> Any:
+        once = [] if self.limit else ["base"]
+        steps = once if self.rounds is None else self.rounds.pop(0)
+        due = [Due(host.name, step, Why.NEVER) for host in hosts for step in steps]
+        return SimpleNamespace(due=due, unreachable={})
 
     def plan(self, site: Site, names: Iterable[str]) -> Any:
         if self.vcenter_error:
@@ -54,8 +63,10 @@ class World:
             raise self.bundle_error
         return SimpleNamespace(files={"a": 1})
 
-    def playbook(self, site: Site, name: str, *, limit: list[str], **_: object) -> dict[str, HostOutcome]:
-        self.limit = limit
+    def playbook(
+        self, site: Site, name: str, *, limit: list[str], tags: Iterable[str], **_: object
+    ) -> dict[str, HostOutcome]:
+        self.limit, self.tags = limit, tags
         return {
             host: HostOutcome(host, ok=1, failed=host in self.failing_roles, error="a task: no reason")
             for host in limit
@@ -81,6 +92,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(apply, "Fleet", Fleet)
     monkeypatch.setattr(apply.refusal, "verify", world.verify)
     monkeypatch.setattr(apply, "run_playbook", world.playbook)
+    monkeypatch.setattr(apply, "look", world.look)
     monkeypatch.setattr(apply, "REACH_SECONDS", 0.0)
     monkeypatch.setattr(apply, "LOCK_SECONDS", 0.1)
     monkeypatch.setenv("XJOPS_STATE", str(tmp_path / "state"))
@@ -158,6 +170,42 @@ def test_a_failed_role_is_a_failed_run(lab_site: Site, world: World, tmp_path: P
 def test_check_makes_no_machine(lab_site: Site, world: World, tmp_path: Path) -> None:
     run(lab_site, tmp_path, check=True)
     assert world.applied == 0
+
+
+def test_nothing_runs_where_nothing_differs(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.rounds = [[]]
+    outcome = run(lab_site, tmp_path)
+    assert states(outcome)["roles"] == "ok"
+    assert outcome.parts[-1].detail == "nothing differs"
+    assert world.limit == []
+    assert len(outcome.hosts) == 17
+
+
+def test_what_follows_a_change_runs_in_the_next_round(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.rounds = [["registry_release/build", "registry_release/activate"], ["registry_web"], []]
+    outcome = run(lab_site, tmp_path, limit=("web2",))
+    assert world.tags == ("registry_web",)
+    assert outcome.hosts["web2"].ok == 2, "both rounds count"
+    assert outcome.exit_code is ExitCode.OK
+
+
+def test_a_step_that_stays_due_is_a_failure(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.rounds = [["base"], ["base"]]
+    outcome = run(lab_site, tmp_path, limit=("web2",))
+    assert states(outcome)["roles"] == "failed"
+    assert "base on web2" in outcome.parts[-1].detail
+
+
+def test_tags_choose_among_what_differs(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.rounds = [["base", "registry_web"], []]
+    run(lab_site, tmp_path, tags=("registry_web", "postgresql"))
+    assert world.tags == ("registry_web",)
+
+
+def test_full_asks_no_ledger(lab_site: Site, world: World, tmp_path: Path) -> None:
+    world.rounds = []
+    assert states(run(lab_site, tmp_path, full=True))["roles"] == "ok"
+    assert len(world.limit) == 17
 
 
 def test_one_run_of_a_site_at_a_time(lab_site: Site, world: World, tmp_path: Path) -> None:

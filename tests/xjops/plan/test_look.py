@@ -1,0 +1,120 @@
+"""A look as a whole: what it comes to, how it is saved, and when a saved plan still holds."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from xjops.checks.probe import Facts
+from xjops.core.errors import ExitCode, UsageError, XjopsError
+from xjops.ledger.compare import Due, Why
+from xjops.ledger.look import Drift, Seen
+from xjops.plan import metrics, saved
+from xjops.plan.look import Look, Machines, parts
+from xjops.plan.saved import StalePlanError
+from xjops.site import Site
+
+DRIFT = Drift("file", "/etc/a", {"mode": "0644"}, {"mode": "0600"})
+
+
+@pytest.fixture
+def well(lab_site: Site) -> Look:
+    """A site where nothing is to be done."""
+    hosts = {host.name: Seen(host.name) for host in lab_site.hosts}
+    return Look(lab_site, Machines("11 nothing"), hosts, {}, ())
+
+
+def due(host: str, step: str = "base", why: Why = Why.DRIFT) -> Due:
+    return Due(host, step, why, drift=(DRIFT,))
+
+
+def test_nothing_to_do(well: Look) -> None:
+    assert well.nothing_to_do
+    assert well.exit_code is ExitCode.OK
+
+
+def test_exit_codes(well: Look) -> None:
+    gone = {**well.hosts, "web2": Seen("web2", error=XjopsError("web2 is gone"))}
+    assert replace(well, due=(due("web1"),)).exit_code is ExitCode.WARN
+    assert replace(well, machines=Machines("", (("web1", "create"),))).exit_code is ExitCode.WARN
+    assert replace(well, hosts=gone, due=(due("web1"),)).exit_code is ExitCode.NOT_RUN
+    assert replace(well, machines=Machines(error=XjopsError("no vCenter"))).exit_code is ExitCode.NOT_RUN
+    assert replace(well, machines=Machines(problems=("too big",)), hosts=gone).exit_code is ExitCode.FAIL
+
+
+def test_as_data_names_everything(well: Look) -> None:
+    data = replace(well, due=(due("web2"),)).as_data()
+    (web2,) = [host for host in data["hosts"] if host["name"] == "web2"]
+    assert web2["due"][0]["drift"][0]["now"] == {"mode": "0600"}
+    assert data["exit_code"] == 3
+    json.dumps(data)
+
+
+def test_a_saved_plan_holds_while_nothing_changes(well: Look, tmp_path: Path) -> None:
+    seen = replace(well, due=(due("web2"),))
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(saved.as_saved(seen, ["web_servers"])))
+    plan = saved.load(path)
+    assert (plan.site, plan.limit) == ("lab", ("web_servers",))
+    plan.agree(seen)
+    for other in (
+        well,
+        replace(well, due=(due("web3"),)),
+        replace(seen, due=(due("web2", why=Why.NEVER),)),
+        replace(seen, machines=Machines("", (("web1", "create"),))),
+        replace(seen, hosts={**well.hosts, "web9": Seen("web9", error=XjopsError("gone"))}),
+    ):
+        with pytest.raises(StalePlanError, match="has changed since"):
+            plan.agree(other)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"site": "lab", "limit": [], "digest": "1", "schema": 99}']
+)
+def test_another_file_is_no_plan(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"plan.json"):
+        saved.load(path)
+
+
+def test_metrics(well: Look, tmp_path: Path) -> None:
+    path = tmp_path / "xjops.prom"
+    seen = replace(well, due=(due("web1"), due("web2"), due("db1", why=Why.EXPIRED)))
+    metrics.write(replace(seen, machines=Machines(error=XjopsError("no vCenter"))), path)
+    found = {
+        (sample.name, sample.labels.get("why")): sample.value
+        for family in text_string_to_metric_families(path.read_text())
+        for sample in family.samples
+    }
+    assert found["xjops_plan_due", "drift"] == 2
+    assert found["xjops_plan_due", "expired"] == 1
+    assert found["xjops_plan_due", "never_run"] == 0
+    assert math.isnan(found["xjops_plan_machines", None])
+    assert found["xjops_plan_time_seconds", None] > 1e9
+
+
+def test_parts_side_by_side(well: Look) -> None:
+    database = {"version": "15.20 (Debian)", "standby": False, "streaming": 1}
+    members = [{"status": "UP"}, {"status": "UP 1/2"}, {"status": "DOWN"}]
+    facts = {
+        "db1": {"database": database},
+        "db2": {"database": {"error": "no answer within 10 s"}},
+        "lb1": {"balancer": {"members": members}},
+        "web1": {"release": "0.1.0+1"},
+        "web2": {"release": "0.2.0+2"},
+        "packaging": {"release": "0.1.0+1"},
+        "scheduling": {"release": ""},
+    }
+    told = parts(replace(well, facts={name: Facts(name, "now", values) for name, values in facts.items()}))
+    assert told == {
+        "database db1": "PostgreSQL 15.20, primary, 1 standbys streaming",
+        "database db2": "no answer within 10 s",
+        "balancer lb1": "2 of 3 members up",
+        "application": "0.1.0+1 on 2 hosts; 0.2.0+2 on 1 hosts; no release on 1 hosts",
+    }

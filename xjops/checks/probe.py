@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import shlex
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import Any
 
+from xjops.adapters import remote_program
 from xjops.adapters.ssh import Fleet, UnreachableError
 from xjops.core.errors import XjopsError
 from xjops.site.model import Host, Site
@@ -33,11 +30,8 @@ class Facts:
 
 
 def command(questions: Mapping[str, Any]) -> str:
-    """The shell command that runs the probe with its questions (JSON) on a host."""
-    program = files("xjops.checks").joinpath("remote_probe.py").read_bytes()
-    packed = base64.b64encode(zlib.compress(program, 9)).decode()
-    start = f"import base64,zlib;exec(zlib.decompress(base64.b64decode('{packed}')))"
-    return f"sudo -n python3 -c {shlex.quote(start)} {shlex.quote(json.dumps(questions))}"
+    """The shell command that runs the probe with its questions on a host."""
+    return remote_program.command("xjops.checks", "remote_probe.py", questions)
 
 
 def questions(site: Site, host: Host) -> dict[str, Any]:

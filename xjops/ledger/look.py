@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import shlex
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
+from xjops.adapters import remote_program
 from xjops.adapters.ssh import Fleet, Output, UnreachableError
 from xjops.core.errors import XjopsError
 from xjops.ledger.inputs import Inputs
@@ -81,16 +78,7 @@ def record(fleet: Fleet, hosts: Iterable[Host], run: str, left: Mapping[str, Lef
 
 
 def _command(order: Mapping[str, Any]) -> str:
-    """The shell command that runs the program on a host; a long order doesn't fit into one word."""
-    program = files("xjops.ledger").joinpath("remote_look.py").read_bytes()
-    packed = base64.b64encode(zlib.compress(program, 9)).decode()
-    words = base64.b64encode(zlib.compress(json.dumps(order).encode(), 9)).decode()
-    start = (
-        "import base64,sys,zlib;"
-        "sys.argv[1:]=[zlib.decompress(base64.b64decode(sys.argv[1])).decode()];"
-        f"exec(zlib.decompress(base64.b64decode('{packed}')))"
-    )
-    return f"sudo -n python3 -c {shlex.quote(start)} {words}"
+    return remote_program.command("xjops.ledger", "remote_look.py", order)
 
 
 def _answer(output: Output) -> dict[str, Any] | XjopsError:

@@ -11,22 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xjops.cli.lab_screen import progress, say
 from xjops.cli.lab_snapshots import list_snapshots, restore, snapshot
 from xjops.cli.options import format_option, site_option, yes_option
 from xjops.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from xjops.lab.status import LabStatus
-
-
-def say(line: str) -> None:
-    """Progress goes to standard error, so that `--format json` stays clean."""
-    click.echo(line, err=True)
-
-
-def progress(subject: str, stage: str, detail: str = "") -> None:
-    """One line for each host or part as it gets somewhere."""
-    say(f"{subject:<12} {stage:<10} {detail}".rstrip())
 
 
 @click.group()

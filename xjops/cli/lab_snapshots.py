@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xjops.cli.lab_screen import progress
 from xjops.cli.options import format_option, site_option, yes_option
 
 if TYPE_CHECKING:
     from xjops.lab.snapshots import Manifest
-
-
-def _say(subject: str, stage: str, detail: str = "") -> None:
-    click.echo(f"{subject:<12} {stage:<10} {detail}".rstrip(), err=True)
 
 
 @click.command()
@@ -32,10 +29,10 @@ def snapshot(name: str | None, site_name: str) -> None:
 
     began = time.monotonic()
     with recorded(site_name, "lab snapshot", {"name": name}, []) as record:
-        taken = snapshotting.take(site_name, name, _say)
+        taken = snapshotting.take(site_name, name, progress)
         record.result = {"name": taken.name, "hosts": len(taken.hosts), "seconds": taken.seconds}
     seconds = time.monotonic() - began
-    _say(
+    progress(
         taken.name,
         "taken",
         f"{len(taken.hosts)} hosts, {taken.seconds:.0f} s; up again after {seconds:.0f} s",
@@ -62,9 +59,9 @@ def restore(name: str | None, yes: bool, site_name: str) -> None:
         )
     began = time.monotonic()
     with recorded(site_name, "lab restore", {"name": name}, []) as record:
-        found = snapshotting.restore(site_name, name, _say)
+        found = snapshotting.restore(site_name, name, progress)
         record.result = {"name": found.name, "hosts": len(found.hosts)}
-    _say(found.name, "restored", f"{len(found.hosts)} hosts, {time.monotonic() - began:.0f} s")
+    progress(found.name, "restored", f"{len(found.hosts)} hosts, {time.monotonic() - began:.0f} s")
 
 
 @click.command("snapshots")
@@ -82,7 +79,7 @@ def list_snapshots(doomed: tuple[str, ...], yes: bool, output_format: str, site_
         if not yes:
             click.confirm(f"Delete {', '.join(doomed)}?", abort=True, err=True)
         with recorded(site_name, "lab snapshots --delete", {"names": list(doomed)}, []):
-            snapshotting.delete(site_name, doomed, _say)
+            snapshotting.delete(site_name, doomed, progress)
         return
     site = Site.load(site_name)
     shown = []

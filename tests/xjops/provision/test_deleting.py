@@ -62,11 +62,12 @@ def test_named_machines_go_and_the_others_stay_untouched(session: vcenter.VCente
         ("web2", Action.DELETE),
         ("web3", Action.DELETE),
     ]
-    assert [words[:2] for words in said] == [
-        ("web2", "power-off"), ("web3", "power-off"),  # all are submitted before any is waited for
+    heard = [words[:2] for words in said]
+    assert heard[:4] == [  # all are submitted before any is waited for
+        ("web2", "power-off"), ("web3", "power-off"),
         ("web2", "delete"), ("web3", "delete"),
-        ("web2", "done"), ("web3", "done"),
     ]  # fmt: skip
+    assert sorted(heard[4:]) == [("web2", "done"), ("web3", "done")]  # vCenter ends them in its own order
     assert {machine.id for machine in session.machines()} == before
     assert deleted.forgotten == ("web2", "web3")
     assert [line.split()[0] for line in known_hosts(session.site).read_text().splitlines()] == [

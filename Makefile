@@ -38,7 +38,7 @@ test-roles: tools-test $(VENV)/ready ## Every role's molecule scenario on throw-
 	@pytest tests/roles
 
 test-lab: tools-test $(VENV)/ready ## End to end on a lab of its own (never the user's)
-	@pytest tests/lab/test_lab.py tests/lab/test_province.py
+	@pytest tests/lab
 
 lint: tools $(VENV)/ready ## ruff, mypy, import-linter, ansible-lint, yamllint, djlint
 	@ruff check .

@@ -1,7 +1,5 @@
 """The ledger as an oracle: whatever is damaged on a host is named by the plan and mended by apply.
 
-Not yet in `make test`: it needs the ledger's callback switched on (docs/decisions/0013-ledger.md, "State").
-"""
 
 from __future__ import annotations
 

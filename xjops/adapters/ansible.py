@@ -175,6 +175,8 @@ def _environment(site: Site) -> dict[str, str]:
         **kept,
         "XJOPS_SITE": site.name,
         "ANSIBLE_CONFIG": str(paths.project() / "ansible.cfg"),
+        # ansible-runner sets it for its own plugin, and the variable hides what ansible.cfg says
+        "ANSIBLE_CALLBACK_PLUGINS": str(paths.project() / "xjops" / "ledger" / "callback"),
         "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_NOCOLOR": "1",
         "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}",

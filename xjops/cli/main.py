@@ -26,6 +26,7 @@ COMMANDS = {
     "checklist": Command("xjops.cli.checklist:checklist", "Run the ministry's environment checklists."),
     "journal": Command("xjops.cli.journal:journal", "Show and verify the record of every run."),
     "lab": Command("xjops.cli.lab:lab", "A whole province as containers on this machine."),
+    "plan": Command("xjops.cli.plan:plan_command", "What differs from the plan, where and why."),
     "site": Command("xjops.cli.site:site", "Show and check a site; what it lacks (gap); addresses."),
     "up": Command("xjops.cli.up:up", "A whole province on this machine, in one command."),
     "vm": Command("xjops.cli.vm:vm", "The virtual machines on vCenter: list, plan, apply, delete."),

@@ -75,7 +75,7 @@ def raise_up(name: str, students: int, log: Path, progress: Progress) -> Provinc
         bundle = pool.submit(_timed, province, "bundle", progress, lambda: _bundle(site, progress))
         bundle.result()
         lab.result()
-    options = Options(full=True, no_vcenter=simulator.absence(site))
+    options = Options(no_vcenter=simulator.absence(site))
     _timed(province, "site", progress, lambda: _apply(province, options, log, progress))
     if province.outcome.exit_code is not ExitCode.FAIL and students:
         _timed(province, "sample", progress, lambda: _sample(province, students, progress))

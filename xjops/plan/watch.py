@@ -55,7 +55,11 @@ def run(
         try:
             after = _look(before, look, options.deadline, clock)
         except Exception as error:
-            problem = error if isinstance(error, XjopsError) else XjopsError(f"internal error: {error!r}")
+            problem = (
+                error
+                if isinstance(error, XjopsError)
+                else XjopsError(f"internal error: {type(error).__name__}: {error}")
+            )
             _keep(known, knowledge.without_look(before, Attempt.FAILED, problem, clock()), options.metrics)
             raise
         _keep(known, after, options.metrics)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, dir_okay=False)
 metrics_option = click.option("--metrics", type=FILE, help="The file for node_exporter's textfile collector.")
 MINUTES = ("5", "10", "15", "20", "30", "60")  # what the calendar of the role drift_watch can say
+NAMED = 4  # hosts that were not seen, in one line
 SHOWN = 30  # differences that a table shows
 
 
@@ -161,8 +162,13 @@ def last_watch(known: Watched, now: float) -> str:
     words += ["late"] if known.late(now) else []
     words += ["an apply goes on: nothing new was looked at"] if known.attempt is Attempt.APPLY else []
     since = known.differs_since
-    words += ["nothing differs" if since is None else f"{len(known.differs)} differ, since {_clock(since)}"]
-    words += [f"not seen: {', '.join(item.subject for item in known.unseen)}"] if known.unseen else []
+    if since is not None:
+        words.append(f"{len(known.differs)} differ, since {_clock(since)}")
+    else:
+        words.append("no difference seen" if known.unseen else "nothing differs")
+    names = [item.subject for item in known.unseen]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    words += [f"not seen: {', '.join(names[:NAMED])}{more}"] if names else []
     return ", ".join(words)
 
 

@@ -143,6 +143,9 @@ def known(**values: Any) -> Watched:
     return replace(usual, **values)
 
 
+SILENT = tuple(watched.Unseen(f"web{number}", "silent", 0.0) for number in range(1, 7))
+
+
 @pytest.mark.parametrize(
     ("state", "code", "words"),
     [
@@ -160,6 +163,7 @@ def known(**values: Any) -> Watched:
         ),
         (known(attempt=Attempt.APPLY, exit_code=ExitCode.WARN, time=None), 4, "never looked"),
         (known(unseen=(watched.Unseen("web2", "silent", 0.0),)), 4, "not seen: web2"),
+        (known(unseen=SILENT), 4, "no difference seen, not seen: web1, web2, web3, web4 and 2 more"),
         (known(exit_code=ExitCode.FAIL), 1, "looked"),
     ],
 )

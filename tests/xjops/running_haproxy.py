@@ -94,6 +94,12 @@ class LocalFleet:
         self.lost: set[str] = set()
         self.calls = 0
 
+    def __enter__(self) -> LocalFleet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
     def run(self, hosts: Iterable[Host], command: str, *, seconds: float) -> dict[str, Output]:
         self.calls += 1
         return {host.name: self._one(host, command.removeprefix("sudo -n "), seconds) for host in hosts}

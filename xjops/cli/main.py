@@ -27,6 +27,7 @@ COMMANDS = {
     "drift": Command("xjops.cli.drift:drift", "Look regularly at what differs, by a timer; since when."),
     "journal": Command("xjops.cli.journal:journal", "Show and verify the record of every run."),
     "lab": Command("xjops.cli.lab:lab", "A whole province as containers on this machine."),
+    "lb": Command("xjops.cli.lb:lb", "The balancer's members: status, drain, enable, plan, apply."),
     "plan": Command("xjops.cli.plan:plan_command", "What differs from the plan, where and why."),
     "site": Command("xjops.cli.site:site", "Show and check a site; what it lacks (gap); addresses."),
     "up": Command("xjops.cli.up:up", "A whole province on this machine, in one command."),

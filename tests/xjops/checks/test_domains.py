@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.xjops.icontrol import BigIPDevice
 from xjops.adapters.vcenter_model import Power, Size
 from xjops.checks.probe import Facts
 from xjops.checks.registry import Context, VCenterView, known_checks
 from xjops.checks.result import Result, Status
 from xjops.core.errors import XjopsError
+from xjops.site import Site
 
 Changed = Callable[..., Context]
 MEMBERS = [f"web{n}" for n in range(2, 10)]
@@ -156,6 +158,27 @@ def test_the_members_must_be_exactly_these_eight(
     found = results("balancer.members", seen, mapped=MEMBERS, unmapped=["web1"])
     assert bad(found) == [("lb1", "fail")]
     assert any(word in result.value + result.message for result in found)
+
+
+def test_the_members_of_an_f5_are_asked_by_its_driver(
+    context: Context, f5_site: Site, device: BigIPDevice
+) -> None:
+    at_f5 = replace(context, site=f5_site)
+
+    def found() -> list[tuple[str, str]]:
+        return bad(results("balancer.members", at_f5, mapped=MEMBERS, unmapped=["web1"]))
+
+    assert found() == []
+    device.member("web9").session = "user-disabled"
+    assert found() == [("f5 127.0.0.1", "fail")]
+    device.member("web9").session = "user-enabled"
+    device.add("web1", "192.0.2.11")
+    assert found() == [("f5 127.0.0.1", "fail")]
+    device.token_limit = 0
+    assert found() == [("f5 127.0.0.1", "not-run")]
+    driverless = f5_site.balancer.model_copy(update={"username": None, "pool": None})
+    at_f5 = replace(context, site=f5_site.model_copy(update={"balancer": driverless}))
+    assert found() == [("balancer", "not-run")]
 
 
 def test_too_few_addresses_fail(context: Context) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from xjops.adapters.balancing import Health
+from xjops.balancer import open_balancer
 from xjops.checks.registry import Context, check
-from xjops.checks.result import Result, Status
+from xjops.checks.result import Evidence, Result, Status
+from xjops.core.errors import XjopsError
 from xjops.site.model import Host
 
 
@@ -31,9 +34,7 @@ def members(context: Context, *, mapped: list[str], unmapped: list[str]) -> Iter
     evidence = context.evidence("control", "site: balancer.members", sorted(planned))
     yield Result(name, "plan", status, f"{len(planned)} members planned", f"exactly {mapped}", evidence)
     if site.balancer.kind != "haproxy":
-        yield Result(
-            name, "balancer", Status.NOT_RUN, f"no driver yet asks {site.balancer.kind}", "a later release"
-        )
+        yield from _driver(context, mapped, unmapped)
         return
     hosts = site.group("balancers")
     if not hosts:
@@ -59,13 +60,43 @@ def _haproxy(context: Context, host: Host, mapped: list[str], unmapped: list[str
         names.get(row["address"].rpartition(":")[0], row["address"] or row["member"]): row["status"]
         for row in answer["members"]
     }
-    up = sorted(member for member, state in seen.items() if state.startswith("UP"))
-    missing = sorted(set(mapped) - set(up))
+    up = {member for member, state in seen.items() if state.startswith("UP")}
+    yield _judged(host.name, seen, up, mapped, unmapped, context.evidence(host, source, seen))
+
+
+def _driver(context: Context, mapped: list[str], unmapped: list[str]) -> Iterator[Result]:
+    """Ask a balancer that is no host of ours by its driver."""
+    name, source = "balancer.members", "members and statistics (iControl REST)"
+    try:
+        with open_balancer(context.site) as balancers:
+            looks = balancers.look()
+    except XjopsError as error:
+        yield Result(name, "balancer", Status.NOT_RUN, error.what, error.mend)
+        return
+    for look in looks:
+        if look.error is not None:
+            yield Result(name, look.balancer, Status.NOT_RUN, look.error.what, look.error.mend)
+            continue
+        seen = {member.name: f"{member.state}, {member.health}" for member in look.members}
+        up = {member.name for member in look.members if member.serves and member.health is Health.UP}
+        evidence = context.evidence("control", f"{look.balancer}: {source}", seen)
+        yield _judged(look.balancer, seen, up, mapped, unmapped, evidence)
+        for what, mend in look.problems:
+            yield Result(name, look.balancer, Status.FAIL, what, mend, evidence)
+
+
+def _judged(
+    subject: str,
+    seen: Mapping[str, str],
+    up: set[str],
+    mapped: list[str],
+    unmapped: list[str],
+    evidence: tuple[Evidence, ...],
+) -> Result:
+    """Exactly the `mapped` ones are members, and all of them are up."""
+    missing = sorted(set(mapped) - up)
     foreign = sorted((set(seen) - set(mapped)) | (set(seen) & set(unmapped)))
-    value = f"{len(set(up) & set(mapped))} of {len(mapped)} up" + (
-        f", also mapped: {foreign}" if foreign else ""
-    )
-    evidence = context.evidence(host, source, seen)
+    value = f"{len(up & set(mapped))} of {len(mapped)} up" + (f", also mapped: {foreign}" if foreign else "")
     status = Status.FAIL if missing or foreign else Status.PASS
     mend = f"not up: {missing}; look at their /livez" if missing else ""
-    yield Result(name, host.name, status, value, mend, evidence)
+    return Result("balancer.members", subject, status, value, mend, evidence)

@@ -49,12 +49,19 @@ def _who() -> str:
 
 
 def noted(
-    site: str, verb: str, *, hosts: list[str], result: Mapping[str, Any], exit_code: ExitCode, seconds: float
+    site: str,
+    verb: str,
+    *,
+    hosts: list[str],
+    result: Mapping[str, Any],
+    exit_code: ExitCode,
+    seconds: float,
+    error: str = "",
 ) -> None:
     """Record something that is over already as one entry: what a watch saw. No secret may be in `result`."""
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     about = {"run": run_id, "verb": verb, "who": _who(), "parameters": {}, "hosts": hosts}
-    end = {"seconds": round(seconds, 3), "exit_code": int(exit_code), "result": dict(result), "error": ""}
+    end = {"seconds": round(seconds, 3), "exit_code": int(exit_code), "result": dict(result), "error": error}
     journal_of(site).append({"event": "note", "time": _now(), **about, **end})
 
 

@@ -96,7 +96,6 @@ def _note(before: Watched | None, after: Watched) -> None:
         "differences": len(after.differs),
         "unseen": [item.subject for item in after.unseen],
         "digest": after.digest,
-        "failure": after.error,
     }
     noted(
         after.site,
@@ -104,7 +103,8 @@ def _note(before: Watched | None, after: Watched) -> None:
         hosts=sorted(hosts),
         result=result,
         exit_code=after.exit_code,
-        seconds=after.seconds,
+        seconds=after.seconds if after.attempt is Attempt.LOOKED else 0.0,
+        error=after.error,
     )
 
 

@@ -114,17 +114,38 @@ registry,BACKEND,UP,,,,
 def test_members_that_are_not_up_are_named() -> None:
     found = haproxy_members.members(STAT, "registry")
     assert list(found) == ["web2", "web3", "web4"]
-    assert haproxy_members.problems({"web2": found["web2"]}, ["web2"]) == []
-    assert haproxy_members.problems(found, ["web2", "web3", "web9"]) == [
+    assert haproxy_members.problems({"web2": found["web2"]}, ["web2"], []) == []
+    assert haproxy_members.problems(found, ["web2", "web3", "web9"], []) == [
         "web9 is not a member",
         "web3 is DOWN (L4CON Connection refused Layer4 connection problem)",
         "web4 is a member and should not be",
     ]
-    assert haproxy_members.problems({"web4": found["web4"]}, ["web4"]) == ["web4 is UP 1/3 (L7OK)"]
+    assert haproxy_members.problems({"web4": found["web4"]}, ["web4"], []) == ["web4 is UP 1/3 (L7OK)"]
+
+
+SERVERS = """1
+# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight
+3 registry 1 web2 10.58.7.12 2 0 1
+3 registry 2 web3 10.58.7.13 0 8 1
+3 registry 3 web4 10.58.7.14 0 1 1
+3 registry 4 web5 10.58.7.15 0 4 1
+
+"""
+
+
+def test_who_is_taken_out_on_purpose_is_not_waited_for() -> None:
+    out = haproxy_members.taken_out(SERVERS)
+    assert out == ["web3", "web4"]  # web5: the configuration's word, nobody's order
+    assert haproxy_members.taken_out("Can't find backend.\n") == []
+    found = haproxy_members.members(STAT, "registry")
+    assert haproxy_members.problems(found, ["web2", "web3", "web9"], ["web3", "web4"]) == [
+        "web9 is not a member",
+        "web4 is a member and should not be",
+    ]
 
 
 def test_a_socket_that_is_not_there_ends_in_time(tmp_path: Path) -> None:
     params = {"backend": "registry", "members": ["web2"], "socket": str(tmp_path / "no.sock"), "seconds": 0}
-    states, problem = haproxy_members.wait(params)
-    assert states == {}
+    states, out, problem = haproxy_members.wait(params)
+    assert (states, out) == ({}, [])
     assert "can't be asked" in problem

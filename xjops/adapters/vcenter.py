@@ -133,10 +133,11 @@ class VCenter:
         path = self.site.file(file)
         try:
             return ssl.create_default_context(cafile=str(path))
-        except (OSError, ssl.SSLError) as error:
+        except OSError as error:  # OpenSSL's as well
+            why = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
             raise UntrustedError(
-                f"At 'vcenter.ca_file' (group_vars/all/site.yml): {path} gives no certificate "
-                f"({getattr(error, 'strerror', None) or error})",
+                f"At 'vcenter.ca_file' (inventories/{self.site.name}/group_vars/all/site.yml): "
+                f"{path} gives no certificate ({why})",
                 mend=self._ca_mend(),
             ) from None
 
@@ -189,11 +190,12 @@ class VCenter:
             reason = f"no answer within {REQUEST_SECONDS:g} s"
         else:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        lab = self.site.site.kind == "lab"
-        return UnreachableError(
-            f"{self.endpoint} is not reachable: {reason}",
-            mend="xjops lab up" if lab else f"check vcenter.host and port of inventories/{self.site.name}",
-        )
+        mend = f"check vcenter.host and port of inventories/{self.site.name}"
+        if self.logins:
+            mend = "see whether vCenter still runs, then run this again: it goes on"
+        if self.site.site.kind == "lab":
+            mend = "xjops lab up"
+        return UnreachableError(f"{self.endpoint} is not reachable: {reason}", mend=mend)
 
     def retrieve(self, specs: Sequence[tuple[type[Any], Sequence[str]]], objects: Iterable[Any]) -> Found:
         """Properties of managed objects in one call: ``{object: {path: value}}``; unset ones are left out.

@@ -88,10 +88,10 @@ class _Lookup:
     def pick(self, key: str, name: str, kind: str, among: Mapping[str, Any], where: str) -> Any:
         if name in among:
             return among[name]
-        has = ", ".join(sorted(among)) or "none"
+        has = f"use one of: {', '.join(sorted(among))}; or make it" if among else "make it"
         self.problems.append(
             f"At '{key}' (inventories/{self.site.name}/group_vars/all/site.yml): "
-            f"{where} has no {kind} {name!r}; it has: {has}"
+            f"{where} has no {kind} {name!r} → {has} in vCenter"
         )
         return None
 

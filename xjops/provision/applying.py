@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from xjops.adapters.vcenter import FaultError, VCenter
+from pyVmomi import vmodl
+
+from xjops.adapters.vcenter import FaultError, VCenter, explain
 from xjops.adapters.vcenter_inventory import look
 from xjops.adapters.vcenter_model import Machine, Stage
 from xjops.adapters.vcenter_tasks import MachineNews, TaskNews, TaskState, Watch, Works
 from xjops.core.errors import DeadlineError, XjopsError
+from xjops.provision.mends import mend
 from xjops.provision.model import (
     Change,
     Deadlines,
@@ -23,7 +26,8 @@ from xjops.provision.model import (
 )
 from xjops.provision.steps import next_step
 
-_MEND = "look at its tasks and events in vCenter, then run `xjops vm apply` again: it goes on"
+_VERB = "vm apply"
+_MEND = mend(_VERB)
 _DEEP = (Step.CLONE, Step.CHANGE)  # steps after which a machine's size and marks are read again
 _WATCHED = (Step.ADDRESS, Step.SHUT_DOWN)  # no task: the machine itself is watched
 
@@ -132,13 +136,19 @@ class Applying:
         try:
             job.task = self._ask(job, step)
         except FaultError as error:
-            self._end(job, StepError(f"{job.name}: {step} was refused: {error.what}", mend=_MEND))
+            self._end(job, self._refused(job, step, error))
             return False
         except StepError as error:
             self._end(job, error)
             return False
         self.progress(job.name, step.value, self._detail(job))
         return True
+
+    def _refused(self, job: _Job, step: Step, error: FaultError) -> StepError:
+        if isinstance(error.fault, vmodl.fault.ManagedObjectNotFound):
+            return StepError(f"{job.name} vanished from vCenter before {step}", mend=_MEND)
+        text = f"{job.name}: {step} was refused: {error.what}"
+        return StepError(text, mend=mend(_VERB, explain(error.fault)))
 
     def _ask(self, job: _Job, step: Step) -> str | None:
         change, wanted, machine = job.change, job.change.wanted, job.machine
@@ -194,7 +204,8 @@ class Applying:
 
     def _task_ended(self, job: _Job, news: TaskNews) -> bool:
         if news.state is TaskState.FAILED:
-            self._end(job, StepError(f"{job.name}: {job.step} failed: {news.error}", mend=_MEND))
+            text = f"{job.name}: {job.step} failed: {news.error}"
+            self._end(job, StepError(text, mend=mend(_VERB, news.error)))
         elif news.state in (TaskState.DONE, TaskState.GONE):
             if job.machine is None and news.machine:
                 job.machine = Machine(news.machine, job.name, "")

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 
 from pyVmomi import vmodl
 
-from xjops.adapters.vcenter import FaultError, VCenter
+from xjops.adapters.vcenter import FaultError, VCenter, explain
 from xjops.adapters.vcenter_model import Machine, Power
 from xjops.adapters.vcenter_tasks import MachineNews, TaskNews, TaskState, Watch, Works
 from xjops.core.errors import DeadlineError, XjopsError
 from xjops.provision.deletion import Deletion
+from xjops.provision.mends import mend
 from xjops.provision.model import Action, Deadlines, Outcome, Progress, Result, Step, StepError
 
-_MEND = "look at its tasks and events in vCenter, then run `xjops vm delete` again: it goes on"
+_VERB = "vm delete"
+_MEND = mend(_VERB)
 
 
 @dataclass
@@ -91,7 +93,8 @@ class Deleting:
             self._began(job, step, ask(machine.id), machine.path)
         except FaultError as error:
             gone = isinstance(error.fault, vmodl.fault.ManagedObjectNotFound)
-            refused = StepError(f"{job.name}: {step} was refused: {error.what}", mend=_MEND)
+            text = f"{job.name}: {step} was refused: {error.what}"
+            refused = StepError(text, mend=mend(_VERB, explain(error.fault)))
             self._end(job, None if gone else refused)
             return False
         return True
@@ -110,7 +113,8 @@ class Deleting:
             if job is None or not isinstance(item, TaskNews):
                 continue
             if item.state is TaskState.FAILED:
-                self._end(job, StepError(f"{job.name}: {job.step} failed: {item.error}", mend=_MEND))
+                text = f"{job.name}: {job.step} failed: {item.error}"
+                self._end(job, StepError(text, mend=mend(_VERB, item.error)))
             elif item.state in (TaskState.DONE, TaskState.GONE):
                 self.watch.forget(item.task)
                 ended.append(job)

@@ -25,11 +25,11 @@ def problems_of(site: Site, **settings: object) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"datacenter": "DC9"}, "has no data center 'DC9'; it has: DC0"),
-        ({"cluster": "C9"}, "data center 'DC0' has no cluster 'C9'; it has: DC0_C0"),
-        ({"folder": "a/b"}, "data center 'DC0' has no VM folder 'a/b'; it has: xjops-lab"),
-        ({"network": "LAN"}, "cluster 'DC0_C0' has no network 'LAN'; it has: "),
-        ({"template": "debian-11"}, "data center 'DC0' has no template 'debian-11'; it has: debian-12"),
+        ({"datacenter": "DC9"}, "has no data center 'DC9' → use one of: DC0"),
+        ({"cluster": "C9"}, "data center 'DC0' has no cluster 'C9' → use one of: DC0_C0"),
+        ({"folder": "a/b"}, "data center 'DC0' has no VM folder 'a/b' → use one of: xjops-lab"),
+        ({"network": "LAN"}, "cluster 'DC0_C0' has no network 'LAN' → use one of: "),
+        ({"template": "debian-11"}, "data center 'DC0' has no template 'debian-11' → use one of: debian-12"),
         ({"datastores": ("LocalDS_0", "nfs")}, "At 'vcenter.datastores[1]'"),
     ],
 )

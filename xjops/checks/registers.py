@@ -10,14 +10,14 @@ import hashlib
 from collections.abc import Iterable
 from datetime import date as Date  # noqa: N812 - the field is called date, as in the register
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from xjops.checks.result import Evidence, Result, Status
-from xjops.core.errors import ConfigurationError
+from xjops.site import explain, files, inventory
 from xjops.site.model import Site
+from xjops.site.problems import refuse
 
 
 class Attestation(BaseModel):
@@ -25,13 +25,13 @@ class Attestation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    item: str
-    statement: str
-    by_role: str
-    date: Date
-    expires: Date
-    file: Path
-    sha256: str
+    item: str = Field(examples=["vocational/equipment"])
+    statement: str = Field(examples=["设备已上架"])
+    by_role: str = Field(examples=["机房管理员"])
+    date: Date = Field(examples=["2026-11-01"])
+    expires: Date = Field(examples=["2027-10-31"])
+    file: Path = Field(examples=["papers/equipment.pdf"])
+    sha256: str = Field(examples=["9f86d081884c7d65…"])
 
 
 class Waiver(BaseModel):
@@ -39,12 +39,12 @@ class Waiver(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    check: str
+    check: str = Field(examples=["balancer.hardware"])
     profile: str = "*"
-    reason: str
-    by_role: str
-    date: Date
-    expires: Date
+    reason: str = Field(examples=["设备正在采购"])
+    by_role: str = Field(examples=["信息中心主任"])
+    date: Date = Field(examples=["2026-11-01"])
+    expires: Date = Field(examples=["2027-10-31"])
 
 
 Entry = TypeVar("Entry", Attestation, Waiver)
@@ -103,17 +103,18 @@ class Registers:
 
 
 def _read(path: Path, kind: type[Entry]) -> list[Entry]:
-    """The entries of a register; none when the file is missing."""
+    """The entries of a register; none when the file is missing. `ConfigurationError` with every mistake."""
     if not path.is_file():
         return []
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8")) or []
-        return [kind.model_validate(entry) for entry in content]
-    except yaml.YAMLError as error:
-        why = " ".join(str(error).split())
-        raise ConfigurationError(f"{path} is no YAML: {why}", mend="mend the file") from None
-    except (ValidationError, TypeError) as error:
-        where, why = "list", str(error)
-        if isinstance(error, ValidationError):
-            where, why = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
-        raise ConfigurationError(f"At '{where}' ({path}): {why}", mend="mend the register") from None
+    site = path.parents[1].name
+    problems = list(files.yaml_problems(path, entries=True))
+    if problems:
+        refuse(site, problems)
+    content, places = inventory.read_file(path)
+    entries = []
+    for number, values in enumerate(content or ()):
+        entry, wrong = explain.validate(kind, values, places.below(number), (number,))
+        problems += wrong
+        entries += [entry] if entry else []
+    refuse(site, problems)
+    return entries

@@ -29,6 +29,9 @@ WHAT = {
     "string_pattern_mismatch": "is not of the right form",
     "greater_than_equal": "is too small",
     "less_than_equal": "is too large",
+    "date_type": "is no date",
+    "date_parsing": "is no date",
+    "date_from_datetime_parsing": "is no date",
 }
 
 

@@ -68,8 +68,8 @@ def unused_files(folder: Path, groups: list[str], hosts: list[str]) -> Iterator[
             )
 
 
-def yaml_problems(path: Path) -> Iterator[Problem]:
-    """Bad YAML, keys given twice, and a file that is no mapping."""
+def yaml_problems(path: Path, entries: bool = False) -> Iterator[Problem]:
+    """Bad YAML, keys given twice, and a file that is no mapping (with `entries`: no list)."""
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=LOADER)
     except UnicodeDecodeError as error:
@@ -89,9 +89,12 @@ def yaml_problems(path: Path) -> Iterator[Problem]:
         return
     if node is None:
         return
-    if not isinstance(node, yaml.MappingNode):
+    if not isinstance(node, yaml.SequenceNode if entries else yaml.MappingNode):
         place = Place(path, node.start_mark.line + 1)
-        yield Problem(path.name, place, "is no mapping of keys", "write it as 'key: value' lines", fatal=True)
+        what, mend = ("is no mapping of keys", "write it as 'key: value' lines")
+        if entries:
+            what, mend = ("is no list of entries", "begin every entry with '- '")
+        yield Problem(path.name, place, what, mend, fatal=True)
         return
     yield from _twice(path, node, (), ())
 

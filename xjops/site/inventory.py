@@ -103,7 +103,8 @@ def unlock(loader: Any, folder: Path, problems: list[Problem]) -> Any:
         secret = get_file_vault_secret(filename=str(password), loader=loader)
         secret.load()
     except (AnsibleError, OSError) as error:
-        reason = " ".join(str(error).split()).rstrip(".") if password.exists() else f"there is no {password}"
+        said = " ".join(str(error).split()).removesuffix(": None").rstrip(".")
+        reason = said if password.exists() else f"there is no {password}"
         what = f"is vaulted, and its password can't be read: {reason}"
         problems += [Problem("vault", Place(path), what, mend) for path in (*vaulted, *inline)]
         return None

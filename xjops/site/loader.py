@@ -27,7 +27,8 @@ def folder_of(name: str) -> Path:
     """The folder of a site; `ConfigurationError` when there is none of that name."""
     folder = paths.inventories() / name
     if name not in [path.name for path in paths.inventories().glob("*")] or not folder.is_dir():
-        mend = similar(name, names()) or "xjops site list"
+        there = "xjops site list" if names() else "set XJOPS_INVENTORIES to the folder that holds your sites"
+        mend = similar(name, names()) or there
         raise ConfigurationError(f"no site '{name}' under {paths.inventories()}", mend=mend)
     return folder
 
@@ -77,7 +78,9 @@ def read(name: str) -> Reading:
     }
     order = list(structure.hosts)  # as written: Ansible's own order is by depth of groups
     raw.hosts = tuple(sorted(raw.hosts, key=lambda item: order.index(item.name)))
-    found = [_host(item, structure.hosts[item.name], problems) for item in raw.hosts]
+    of_hosts: list[Problem] = []
+    found = [_host(item, structure.hosts[item.name], of_hosts) for item in raw.hosts]
+    problems += _once(of_hosts)
     draft = _draft(folder, raw, structure, sections, tuple(host for host in found if host))
     problems += rules.check(draft)
     problems += keys.loose(raw)
@@ -135,6 +138,16 @@ def _host(item: inventory.RawHost, named: Place, problems: list[Problem]) -> Hos
     host, wrong = explain.validate(Host, values, places, (item.name,), keys.HOST_KEYS)
     problems += wrong
     return host
+
+
+def _once(problems: list[Problem]) -> list[Problem]:
+    """A mistake in a file of a group is named once, not for every host of the group."""
+    kept: dict[object, Problem] = {}
+    for problem in problems:
+        of_group = "group_vars" in problem.place.file.parts
+        key = problem.key.partition(".")[2] if of_group else problem.key
+        kept.setdefault((key, problem.place, problem.what), problem)
+    return list(kept.values())
 
 
 def _draft(

@@ -57,7 +57,7 @@ class Places:
                 return self.places[loc[:end]]
         return self.whole
 
-    def below(self, key: str) -> Places:
+    def below(self, key: str | int) -> Places:
         """The places inside the mapping at `key`, which is then the whole."""
         inner = {loc[1:]: place for loc, place in self.places.items() if loc[0] == key and len(loc) > 1}
         return Places(self.at((key,)), inner)

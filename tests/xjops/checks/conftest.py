@@ -56,9 +56,8 @@ def healthy(site: Site, host: Host) -> dict[str, Any]:
     return values
 
 
-@pytest.fixture
-def context(lab_site: Site) -> Context:
-    site = lab_site
+def all_well(site: Site) -> Context:
+    """What a look at a healthy site gives."""
     facts = {host.name: Facts(host.name, NOW, healthy(site, host)) for host in site.hosts}
     machines = {
         host.name: Machine(
@@ -71,6 +70,11 @@ def context(lab_site: Site) -> Context:
         for host in site.virtual_machines
     }
     return Context(site, facts, VCenterView("VMware vCenter Server 8.0", machines), NOW)
+
+
+@pytest.fixture
+def context(lab_site: Site) -> Context:
+    return all_well(lab_site)
 
 
 @pytest.fixture

@@ -111,7 +111,9 @@ def test_a_paper_counts_only_while_it_is_the_one_that_was_seen(
 
 def test_a_bad_register_is_one_line(context: Context, tmp_path: Path) -> None:
     register(tmp_path, expires="soon")
-    with pytest.raises(ConfigurationError, match=r"At '0?\.?expires' \(.*attestations\.yml\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"At '\[0\]\.expires' \(.*attestations\.yml:3\): 'soon' is no date →"
+    ):
         Registers(context.site.model_copy(update={"folder": tmp_path}), TODAY)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import click
 
 from xjops import __version__
-from xjops.core.errors import ConfigurationError, ExitCode, XjopsError
+from xjops.core.errors import ConfigurationError, ExitCode, UsageError, XjopsError
 
 
 class Command(NamedTuple):
@@ -69,12 +69,19 @@ def report(error: XjopsError) -> None:
         click.echo(f"xjops: {line}", err=True)
 
 
+def _usage(error: click.ClickException) -> UsageError:
+    """What click says of a wrong command line, with the command's help as the mend."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "xjops"
+    return UsageError(" ".join(error.format_message().split()).rstrip("."), mend=f"{command} --help")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``xjops`` program; exits with a code of `ExitCode`."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words[:1]
     try:
-        code = cli.main(args=words, standalone_mode=False)
+        code = cli.main(args=words, prog_name="xjops", standalone_mode=False)
     except XjopsError as error:
         if debug:
             raise
@@ -83,8 +90,11 @@ def main(arguments: list[str] | None = None) -> None:
     except click.exceptions.Abort:
         click.echo("xjops: interrupted", err=True)
         code = ExitCode.INTERRUPTED
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = ExitCode.USAGE
+    except click.ClickException as error:
+        report(_usage(error))
         code = ExitCode.USAGE
     except Exception as error:
         if debug:

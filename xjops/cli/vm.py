@@ -98,7 +98,7 @@ def plan_command(site_name: str, restart: bool, adopt: tuple[str, ...], output_f
 @yes_option
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=1),
+    type=click.FloatRange(min=0.01),
     metavar="MINUTES",
     help="How long a clone may take (30); other steps have their own, shorter deadlines.",
 )

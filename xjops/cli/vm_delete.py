@@ -10,13 +10,19 @@ import click
 
 from xjops.cli.options import format_option, site_option, yes_option
 from xjops.cli.vm_screen import print_all, print_json, table
-from xjops.core.errors import ExitCode
+from xjops.core.errors import ExitCode, XjopsError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from xjops.provision.deletion import Deleted, DeletionPlan
     from xjops.provision.model import Deadlines
+
+
+class NotConfirmedError(XjopsError):
+    """The names were not typed: the same as an interruption."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 @click.command("delete")
@@ -80,8 +86,9 @@ def _confirm(names: list[str], endpoint: str) -> None:
     click.echo(f"{endpoint}: this can't be undone", err=True)
     said = click.prompt(f"Type {what} to go on ({wanted})", type=str, err=True)
     if sorted(said.split()) != sorted(names):
-        click.echo(f"xjops: {said!r} is not {wanted!r}: nothing was deleted", err=True)
-        raise click.exceptions.Abort
+        raise NotConfirmedError(
+            f"{said!r} is not {wanted!r}: nothing was deleted", mend=f"type {what} as shown"
+        )
 
 
 def _delete(plan: DeletionPlan, session: Any, deadlines: Deadlines, quiet: bool) -> Deleted:

@@ -128,12 +128,28 @@ def test_a_command_returns_its_exit_code(run: Run, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["nothing"], ["--nothing"], ["site", "show", "--format", "pdf"], ["site", "x"]]
+    ("words", "help_"),
+    [
+        (["nothing"], "xjops"),
+        (["--nothing"], "xjops"),
+        (["site", "show", "--format", "pdf"], "xjops site show"),
+        (["site", "x"], "xjops site"),
+        (["vm", "delete"], "xjops vm delete"),
+    ],
 )
-def test_a_wrong_command_line_is_code_2(run: Run, words: list[str]) -> None:
+def test_a_wrong_command_line_is_one_line_and_code_2(run: Run, words: list[str], help_: str) -> None:
     code, out, said = run(*words)
     assert (code, out) == (2, "")
-    assert "Error: " in said
+    assert said.startswith("xjops: ")
+    assert said.endswith(f" → {help_} --help\n")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [[], ["site"]])
+def test_a_group_alone_shows_its_help(run: Run, words: list[str]) -> None:
+    code, out, said = run(*words)
+    assert (code, out) == (2, "")
+    assert "Commands:" in said
 
 
 def test_version(run: Run) -> None:

@@ -112,10 +112,10 @@ class Journal:
 
 def _parse(line: bytes) -> Entry | None:
     try:
-        values = json.loads(line)
-        return Entry(**values)
+        entry = Entry(**json.loads(line))
     except (ValueError, TypeError):
         return None
+    return entry if isinstance(entry.data, dict) else None
 
 
 def _tail(content: bytes) -> tuple[int, str, str]:

@@ -128,8 +128,19 @@ class Book:
         loader = self._read[0]
         known = {**role.get_default_vars(), **values}
         templar = Templar(loader, known)
-        shown = {name: _plain(templar.template(known[name])) for name in _options(role) if name in known}
-        return Step(name_of(called), str(role._role_name), shown)
+        name = str(role._role_name)
+        shown = {key: self._value(templar, key, known[key], name) for key in _options(role) if key in known}
+        return Step(name_of(called), name, shown)
+
+    def _value(self, templar: Any, key: str, value: Any, role: str) -> Any:
+        from ansible.errors import AnsibleError
+
+        try:
+            return _plain(templar.template(value))
+        except AnsibleError as error:
+            what = f"At '{key}' (role {role}): {' '.join(str(error).split())}"
+            mend = f"set it in {self.folder}/group_vars/all (secrets: ansible-vault edit; in a lab: xjops lab up)"
+            raise ConfigurationError(what, mend=mend) from None
 
 
 def _forget_variable_files() -> None:

@@ -46,9 +46,15 @@ def load(path: Path) -> Saved:
     mend = f"xjops plan -o {path}"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        saved = Saved(path, str(data["site"]), tuple(map(str, data["limit"])), str(data["digest"]))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} is no saved plan: {error}", mend=mend) from None
-    if data.get("schema") != SCHEMA:
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}", mend=mend) from None
+    except ValueError as error:
+        raise UsageError(f"{path} is no saved plan: no JSON ({error})", mend=mend) from None
+    if not isinstance(data, dict) or "schema" not in data:
+        raise UsageError(f"{path} is no saved plan", mend=mend)
+    if data["schema"] != SCHEMA:
         raise UsageError(f"{path} was saved by another version of xjops", mend=mend)
-    return saved
+    try:
+        return Saved(path, str(data["site"]), tuple(map(str, data["limit"])), str(data["digest"]))
+    except (TypeError, KeyError):
+        raise UsageError(f"{path} is no whole saved plan", mend=mend) from None

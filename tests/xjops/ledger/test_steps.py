@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ def test_an_unreadable_playbook_is_one_line(site: Site, tmp_path: Path) -> None:
     book.write_text("- hosts: all\n  roles: [no_such_role]\n")
     with pytest.raises(ConfigurationError, match=r"site.yml can't be read: .*no_such_role"):
         Book(site.folder, book).steps()
+
+
+def test_a_variable_that_nobody_sets_is_one_line(site: Site) -> None:
+    file = site.folder / "group_vars" / "all" / "secrets.yml"
+    file.write_text(file.read_text().replace("vault_database_password", "vault_database_pass"))
+    with pytest.raises(ConfigurationError) as caught:
+        Book(site.folder).steps()
+    assert re.fullmatch(r"At '\w+' \(role \w+\): 'vault_database_password' is undefined", caught.value.what)
+    assert caught.value.mend.startswith("set it in ")
 
 
 @pytest.fixture

@@ -50,13 +50,16 @@ class TestSubmitting:
         again = process(path)
         assert (again.pk, again.state) == (first.pk, State.DONE)
 
-    def test_what_is_no_workbook_makes_no_job(self, send: Process, tmp_path: Path, shared_root: Path) -> None:
+    def test_what_is_no_workbook_makes_no_job(
+        self, process: Process, send: Process, tmp_path: Path, shared_root: Path
+    ) -> None:
         path = tmp_path / "学生.xlsx"
         path.write_bytes(b"MZ" + b"\0" * 100)
         with pytest.raises(WorkbookError, match="Windows 程序"):
             send(path)
         assert not ImportJob.objects.exists()
         assert not [found for found in (shared_root / "imports").rglob("*") if found.is_file()]
+        assert process(books.write(path, good_rows(3))).state == State.DONE, "the right file goes in at once"
 
     def test_a_file_changed_in_the_storage_is_noticed(self, send: Process) -> None:
         job = send(good_rows(2))

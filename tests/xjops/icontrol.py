@@ -5,8 +5,8 @@ virtual, /mgmt/tm/transaction, /mgmt/tm/sys/config, /mgmt/shared/authn) and answ
 It keeps what such a device keeps: tokens that end, pools with members and nodes, a running and a saved
 configuration, transactions that are done as a whole or not at all. Nobody compared it with a real BIG-IP.
 
-Faults are attributes: `busy`, `slow`, `lose`, `async_commit`, `drop_transactions`; `restart` forgets
-what was not saved, every token, and answers for a while as a starting REST server does.
+Faults are attributes: `busy`, `slow`, `lose`, `gateway`, `async_commit`, `drop_transactions`; `restart`
+forgets what was not saved, every token, and answers for a while as a starting REST server does.
 """
 
 from __future__ import annotations
@@ -102,12 +102,14 @@ class BigIPDevice:
         self.tokens: dict[str, float] = {}  # token → end (monotonic)
         self.transactions: dict[int, Transaction] = {}
         self.requests: list[tuple[str, str]] = []  # (method, path) of everything that arrived
+        self.codes: list[int] = []  # how it was answered
         self.logins = self.saves = 0
         self.token_seconds, self.token_limit, self.role = 1200.0, 100, "manager"
         # faults
         self.busy: Callable[[str, str], bool] = lambda method, path: False
         self.slow: Callable[[str, str], float] = lambda method, path: 0.0
         self.lose: Callable[[str, str], bool] = lambda method, path: False
+        self.gateway: Callable[[str, str], bool] = lambda method, path: False  # done, but answered by 502
         self.async_commit = 0.0  # seconds
         self.drop_transactions = 0  # how many vanish when the first command is queued
         self._starting_until = 0.0
@@ -359,10 +361,13 @@ class _Handler(BaseHTTPRequestHandler):
         if device.lose(self.command, path):
             self.close_connection = True
             return
-        text = json.dumps(data).encode()
+        text, kind = json.dumps(data).encode(), "application/json; charset=UTF-8"
+        if device.gateway(self.command, path):
+            code, text, kind = 502, b"<html><title>502 Proxy Error</title></html>", "text/html"
+        device.codes.append(code)
         try:
             self.send_response(code)
-            self.send_header("Content-Type", "application/json; charset=UTF-8")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

@@ -22,36 +22,8 @@ def problems_of(site: Site, **settings: object) -> tuple[str, ...]:
     return caught.value.problems
 
 
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"datacenter": "DC9"}, "has no data center 'DC9' → use one of: DC0"),
-        ({"cluster": "C9"}, "data center 'DC0' has no cluster 'C9' → use one of: DC0_C0"),
-        ({"folder": "a/b"}, "data center 'DC0' has no VM folder 'a/b' → use one of: xjops-lab"),
-        ({"network": "LAN"}, "cluster 'DC0_C0' has no network 'LAN' → use one of: "),
-        ({"template": "debian-11"}, "data center 'DC0' has no template 'debian-11' → use one of: debian-12"),
-        ({"datastores": ("LocalDS_0", "nfs")}, "At 'vcenter.datastores[1]'"),
-    ],
-)
-def test_an_unknown_name_says_where_it_stands_and_what_there_is(
-    vcenter_site: Site, settings: dict[str, object], text: str
-) -> None:
-    (problem,) = problems_of(vcenter_site, **settings)
-    assert text in problem
-    key = next(iter(settings))
-    assert f"At 'vcenter.{key}" in problem
-    assert "inventories/labtest/group_vars/all/site.yml" in problem
-
-
 def test_all_unknown_names_are_named_at_once(vcenter_site: Site) -> None:
     assert len(problems_of(vcenter_site, folder="x", network="y", template="z", datastores=("p", "q"))) == 5
-
-
-def test_a_machine_is_no_template(vcenter_site: Site) -> None:
-    with vcenter.connect(vcenter_site) as session:
-        add_foreign(session, "debian-11")
-    (problem,) = problems_of(vcenter_site, template="debian-11")
-    assert "is a virtual machine, not a template → convert it" in problem
 
 
 def test_a_look_at_an_empty_vcenter(vcenter_site: Site) -> None:

@@ -275,10 +275,10 @@ CASES = (
     ),
     case("question answered with no", answering("n\n"), "interrupted", ASK, 130),
     case("question not answered", answering(""), "interrupted", ASK, 130),
-    killed_at("at a clone", "CloneVM_Task", 11),
-    killed_at("at a customization", "CustomizeVM_Task", 6),
+    killed_at("at a clone", "CloneVM_Task", 6),
+    killed_at("at a customization", "CustomizeVM_Task", 11),
     killed_at("at a change", "ReconfigVM_Task", 6),
-    killed_at("at a power-on", "PowerOnVM_Task", 6),
+    killed_at("at a power-on", "PowerOnVM_Task", 1),
     killed_at("at the end", "Logout", 1),
     Case(
         "no SSH host key",

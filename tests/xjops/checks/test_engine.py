@@ -109,14 +109,6 @@ def test_a_paper_counts_only_while_it_is_the_one_that_was_seen(
     assert word in result.message
 
 
-def test_a_bad_register_is_one_line(context: Context, tmp_path: Path) -> None:
-    register(tmp_path, expires="soon")
-    with pytest.raises(
-        ConfigurationError, match=r"At '\[0\]\.expires' \(.*attestations\.yml:3\): 'soon' is no date →"
-    ):
-        Registers(context.site.model_copy(update={"folder": tmp_path}), TODAY)
-
-
 def test_an_expired_waiver_waives_nothing(context: Context) -> None:
     later = Registers(context.site, date(2040, 1, 1))
     assert statuses(context, later, "k12")["database"] == "warn"

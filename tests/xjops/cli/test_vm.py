@@ -131,37 +131,6 @@ def test_what_a_machine_keeps_is_said(run: Run, vcenter_site: Site) -> None:
     assert "web1: keeps 16384 MB, 8192 are required" in out.splitlines()
 
 
-@pytest.mark.parametrize("answer", ["n\n", ""])
-def test_a_question_that_is_not_answered_with_yes_changes_nothing(
-    run: Run, vcenter_site: Site, monkeypatch: pytest.MonkeyPatch, answer: str
-) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
-    code, _, err = run("apply")
-    assert "Do this on vCenter 127.0.0.1:" in err
-    assert code == 130
-    assert "interrupted" in err
-    assert provision.plan(vcenter_site).summary == "11 create"
-
-
-def test_a_machine_that_fails_is_named_and_the_exit_code_is_1(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from xjops.adapters.vcenter_tasks import Works
-
-    honest = Works.power_on
-
-    def power_on(self: Works, machine: str) -> str:
-        if self.read([machine])[machine].name == "web2":
-            raise vcenter.FaultError("vCenter: InvalidState", ValueError())
-        return honest(self, machine)
-
-    monkeypatch.setattr(Works, "power_on", power_on)
-    code, out, err = run("apply", "--yes")
-    assert code == 1
-    assert "10 of 11 machines done" in out
-    assert "xjops: web2: power-on was refused: vCenter: InvalidState" in err
-
-
 def test_a_machine_that_is_no_longer_in_the_inventory_is_named(run: Run, vcenter_site: Site) -> None:
     with vcenter.connect(vcenter_site) as session:
         add_foreign(session, "web10", annotation=f"xjops: site={vcenter_site.name} role=web_servers")
@@ -283,14 +252,3 @@ def test_delete_json_and_failure(run: Run, built: Site, monkeypatch: pytest.Monk
     }
     assert [(item["name"], item["error"]) for item in data["result"]["machines"]] == [("web1", None)]
     assert data["forgotten"] == []
-
-
-def test_a_name_that_is_not_there_is_asked_back(run: Run, built: Site) -> None:
-    code, out, err = run("delete", "wbe2", "--yes")
-    assert (code, out) == (1, "")
-    assert (
-        err
-        == "xjops: neither vCenter nor the inventory has a virtual machine 'wbe2' → did you mean 'web2'?\n"
-    )
-    assert run("delete", "--yes")[0] == 2
-    assert len(left(built)) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,16 @@ import pytest
 from pyVmomi import vim
 
 from tests.xjops.provision.runs import IMPATIENT, Said, assert_stands, build
-from tests.xjops.vcsim import add_foreign, finish, machine_named, network_card, reconfigure, simulator_for
+from tests.xjops.vcsim import add_foreign, finish, machine_named, reconfigure, simulator_for
 from xjops import provision
 from xjops.adapters import vcenter
 from xjops.adapters.vcenter_model import Size, Stage
 from xjops.adapters.vcenter_tasks import TaskNews, TaskState, Watch, Works
 from xjops.provision.model import (
     Action,
-    NoAddressError,
     PlanRefusedError,
     StalePlanError,
     Step,
-    StepError,
 )
 
 pytestmark = pytest.mark.vcsim
@@ -154,22 +151,6 @@ def test_a_plan_that_is_no_longer_true_is_refused(session: vcenter.VCenter) -> N
     assert len(session.machines()) == 2
 
 
-def test_a_host_that_never_gets_its_address(session: vcenter.VCenter) -> None:
-    """A clone whose customization got lost: it runs, VMware Tools shows another address."""
-    build(session, ["web1"])
-    reconfigure(
-        session, "web1", extraConfig=[vim.option.OptionValue(key="SET.guest.ipAddress", value="10.9.9.9")]
-    )
-    plan = provision.plan(session.site, ["web1"], session=session)
-    assert [(change.action, change.steps) for change in plan.changes] == [(Action.WAIT, (Step.ADDRESS,))]
-    started = time.monotonic()
-    result = provision.apply(plan, session=session, deadlines=IMPATIENT)
-    assert time.monotonic() - started < 20
-    error = result.failed["web1"]
-    assert isinstance(error, NoAddressError)
-    assert "web1 never got its address 10.58.7.11: after 2 s VMware Tools shows 10.9.9.9" in str(error)
-
-
 def test_an_address_that_comes_late_is_waited_for(session: vcenter.VCenter) -> None:
     build(session, ["web1"])
     key = "SET.guest.ipAddress"
@@ -181,36 +162,6 @@ def test_an_address_that_comes_late_is_waited_for(session: vcenter.VCenter) -> N
 
     plan = provision.plan(session.site, ["web1"], session=session)
     assert provision.apply(plan, appear, session=session, deadlines=IMPATIENT).failed == {}
-
-
-def test_why_a_customization_failed_is_told(session: vcenter.VCenter) -> None:
-    """A second card that came behind our back: vCenter can't customize, and its event says so."""
-
-    def add_card(_name: str, stage: str, _detail: str) -> None:
-        if stage == "change":
-            reconfigure(session, "web1", deviceChange=[network_card()])
-
-    plan = provision.plan(session.site, ["web1"], session=session)
-    result = provision.apply(plan, add_card, session=session, deadlines=IMPATIENT)
-    error = result.failed["web1"]
-    assert isinstance(error, NoAddressError)
-    assert "VMware Tools shows none; vCenter says: An error occurred while setting up network" in str(error)
-
-
-def test_a_step_that_fails_stops_only_its_machine(session: vcenter.VCenter) -> None:
-    """All machines of one host in maintenance can't start; nor can a machine that somebody removed."""
-
-    def sabotage(name: str, stage: str, _detail: str) -> None:
-        if (name, stage) == ("web9", "customize"):
-            finish(session, machine_named(session, "web1").Destroy_Task())
-
-    plan = provision.plan(session.site, session=session)
-    result = provision.apply(plan, sabotage, session=session, deadlines=IMPATIENT)
-    assert set(result.failed) == {"web1"}
-    assert isinstance(result.failed["web1"], StepError)
-    assert len(session.machines()) == 10
-    build(session)
-    assert_stands(session)
 
 
 def test_a_host_in_maintenance_refuses_and_is_named(session: vcenter.VCenter) -> None:
@@ -239,16 +190,6 @@ def test_a_task_that_succeeds_without_effect_is_no_endless_loop(
     assert "web1: change ended, but changed nothing" in str(result.failed["web1"])
 
 
-def test_a_refused_call_fails_its_machine(session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> str:
-        raise vcenter.FaultError("vCenter x: NoPermission", vim.fault.NoPermission())
-
-    monkeypatch.setattr(Works, "customize", refuse)
-    plan = provision.plan(session.site, ["web1"], session=session)
-    result = provision.apply(plan, session=session, deadlines=IMPATIENT)
-    assert "web1: customize was refused: vCenter x: NoPermission" in str(result.failed["web1"])
-
-
 def test_progress_in_percent_is_shown(session: vcenter.VCenter, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Watch.news
     shown = []
@@ -273,16 +214,6 @@ def test_a_distributed_port_group(session: vcenter.VCenter) -> None:
     session.site = session.site.model_copy(update={"vcenter": settings})
     build(session, ["web1"])
     assert session.machines()[0].networks == ("DC0_DVPG0",)
-
-
-def test_too_little_space(tmp_path: Path) -> None:
-    with simulator_for(tmp_path, "-capacity-gb=200") as site, vcenter.connect(site) as session:
-        plan = provision.plan(site, session=session)
-        assert [problem.kind for problem in plan.problems] == ["no-space"]
-        with pytest.raises(PlanRefusedError) as caught:
-            provision.apply(plan, session=session)
-        assert "too little datastore space for " in caught.value.problems[0]
-        assert session.machines() == ()
 
 
 def test_more_than_any_host_has(tmp_path: Path) -> None:

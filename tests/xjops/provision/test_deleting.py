@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +75,6 @@ def test_named_machines_go_and_the_others_stay_untouched(session: vcenter.VCente
     ]
     build(session)  # they stand in the inventory: apply makes them anew
     assert_stands(session)
-
-
-def test_nothing_is_deleted_when_one_name_is_refused(session: vcenter.VCenter) -> None:
-    build(session, ["web1", "web2"])
-    finish(session, machine_named(session, "web1").PowerOffVM_Task())
-    with pytest.raises(PlanRefusedError) as caught:
-        delete(session, "web1", "web2", power_off=False)
-    assert "DC0/vm/xjops-lab/web2 is on" in caught.value.problems[0]
-    assert there(session) == ["web1", "web2"]
 
 
 @pytest.mark.parametrize("name", ["web1", "wang"])
@@ -170,18 +160,6 @@ def test_a_deletion_that_vcenter_still_works_on_is_waited_for(tmp_path: Path) ->
         assert ("web1", "delete", "an earlier run's") in said
         assert [stage for name, stage, _ in said if name == "web1"] == ["delete", "done"]
         assert there(session) == []
-
-
-def test_a_deletion_that_hangs_ends_in_a_named_error_in_time(tmp_path: Path) -> None:
-    with simulator_for(tmp_path, "-task-delay=Destroy:5000") as site, vcenter.connect(site) as session:
-        build(session, ["web1"])
-        started = time.monotonic()
-        deleted = delete(session, "web1", deadlines=replace(IMPATIENT, delete=1))
-        assert time.monotonic() - started < 5
-        error = deleted.result.failed["web1"]
-        assert isinstance(error, DeadlineError)
-        assert "web1: delete did not end within 1 s (task-" in str(error)
-        assert deleted.forgotten == ()
 
 
 def test_a_machine_that_fails_stops_only_itself_and_keeps_its_key(

@@ -155,39 +155,6 @@ def test_a_secret_that_the_vault_lacks(example: Path) -> None:
         Site.load("mistaken").secret("vault_vcenter_password")
 
 
-def test_a_wrong_password_is_one_line(example: Path) -> None:
-    vault(example, "open sesame")
-    file = put_password(example, "sesame")
-    with pytest.raises(ConfigurationError) as caught:
-        Site.load("mistaken")
-    where = "At 'vault' (inventories/mistaken/group_vars/all/vault.yml): "
-    assert str(caught.value).startswith(f"{where}the vault password in {file} is wrong → ")
-    assert caught.value.exit_code == 78
-    assert "\n" not in str(caught.value)
-
-
-def test_no_password_is_one_line(example: Path) -> None:
-    vault(example, "open sesame")
-    with pytest.raises(
-        ConfigurationError,
-        match=r"is vaulted, and its password can't be read: there is no .*vault-password →",
-    ):
-        Site.load("mistaken")
-
-
-def test_a_password_program_that_fails_says_so(
-    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    vault(example, "open sesame")
-    script = tmp_path / "ask"
-    script.write_text("#!/bin/sh\necho no keyring >&2\nexit 3\n")
-    script.chmod(0o700)
-    monkeypatch.setenv("XJOPS_VAULT_PASSWORD_FILE", str(script))
-    with pytest.raises(ConfigurationError, match=r"can't be read: .*returned non-zero \(3\)") as caught:
-        Site.load("mistaken")
-    assert "\n" not in str(caught.value)
-
-
 def test_the_variable_names_another_password_file(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,11 +180,3 @@ def test_a_single_vaulted_value(example: Path, given: str, seen: str | None) -> 
             ConfigurationError, match=r"'vault_extra' \(.*more\.yml:1\): the vault password is wrong"
         ):
             Site.load("mistaken")
-
-
-def test_a_vault_with_bad_yaml_inside_shows_none_of_it(example: Path) -> None:
-    vault(example, "open sesame", "vault_a: [s3cret\n")
-    put_password(example, "open sesame")
-    with pytest.raises(ConfigurationError, match="is no YAML inside → ansible-vault edit") as caught:
-        Site.load("mistaken")
-    assert "s3cret" not in str(caught.value)

@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,7 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
     tags: Sequence[str] = (),
     progress: Progress = silent,
     seconds: float = 3600,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, HostOutcome]:
     """Run `playbooks/<playbook>` on the site; outcomes by host name. The full output goes to `log`.
 
@@ -150,7 +151,7 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
                 playbook=str(paths.project() / "playbooks" / playbook),
                 inventory=str(site.folder),
                 cmdline=" ".join(words) or None,
-                envvars=_environment(site) | mark,
+                envvars={**_environment(site), **(environment or {}), **mark},
                 event_handler=events,
                 quiet=True,
                 timeout=int(seconds),

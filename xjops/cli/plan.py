@@ -86,8 +86,9 @@ def _dry_run(seen: Look) -> None:
         log = Path(folder) / "log.txt"
         roles = sorted({item.role for item in seen.due})
         hosts = sorted({item.host for item in seen.due})
-        dry: dict[str, bool] = {"check": True, "diff": True}
-        run_playbook(seen.site, "site.yml", log=log, limit=hosts, tags=roles, progress=board, **dry)
+        run_playbook(
+            seen.site, "site.yml", log=log, limit=hosts, check=True, diff=True, tags=roles, progress=board
+        )
         text = log.read_text(encoding="utf-8")
     click.echo(text)
 

@@ -165,7 +165,7 @@ class Pipeline:
         ran: set[tuple[str, str]] = set()
         for _ in range(ROUNDS):
             steps = self._due()
-            again = sorted({f"{item.step} on {item.host}" for item in steps if (item.host, item.step) in ran})
+            again = sorted(item.told for item in steps if (item.host, item.step) in ran)
             if again:
                 mend = "xjops plan names it; xjops apply --full, if the host is right as it is"
                 return State.FAILED, f"still not as planned after it ran: {', '.join(again)} → {mend}"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.xjops.f5site import authority, device, endpoint, f5_site  # noqa: F401 - fixtures
+from tests.xjops.running_haproxy import running  # noqa: F401 - fixture
 from tests.xjops.vcsim import simulated, vcenter_site  # noqa: F401 - fixtures
 from xjops.core import paths
 from xjops.site import Site

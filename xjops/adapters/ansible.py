@@ -128,12 +128,14 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
     check: bool = False,
     diff: bool = False,
     tags: Sequence[str] = (),
+    variables: Mapping[str, Any] | None = None,
     progress: Progress = silent,
     seconds: float = 3600,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, HostOutcome]:
     """Run `playbooks/<playbook>` on the site; outcomes by host name. The full output goes to `log`.
 
+    `variables` are extra variables (JSON values): no secret among them, ansible-runner writes them to a file.
     Raises `PlaybookError` when Ansible ends without having tried a host, `DeadlineError` after `seconds`.
     """
     import ansible_runner
@@ -151,6 +153,7 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
                 playbook=str(paths.project() / "playbooks" / playbook),
                 inventory=str(site.folder),
                 cmdline=" ".join(words) or None,
+                extravars=dict(variables or {}),
                 envvars={**_environment(site), **(environment or {}), **mark},
                 event_handler=events,
                 quiet=True,

@@ -43,7 +43,7 @@ def default_folder() -> Path:
     A second site on the same control node has a key of its own, so it needs a folder of its own as well.
     """
     named = os.environ.get("XJOPS_BUNDLE")
-    return Path(named).expanduser().absolute() if named else paths.cache() / "bundle"
+    return Path(named).expanduser().absolute() if named else paths.cache(make=False) / "bundle"
 
 
 def build(

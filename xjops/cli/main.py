@@ -24,6 +24,7 @@ COMMANDS = {
     "apply": Command("xjops.cli.apply:apply", "Run the site: vCenter, then hosts; run again, it goes on."),
     "bundle": Command("xjops.cli.bundle:bundle", "Build and verify the offline bundle."),
     "checklist": Command("xjops.cli.checklist:checklist", "Run the ministry's environment checklists."),
+    "drift": Command("xjops.cli.drift:drift", "Look regularly at what differs, by a timer; since when."),
     "journal": Command("xjops.cli.journal:journal", "Show and verify the record of every run."),
     "lab": Command("xjops.cli.lab:lab", "A whole province as containers on this machine."),
     "plan": Command("xjops.cli.plan:plan_command", "What differs from the plan, where and why."),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from xjops.cli.drift import last_watch
 from xjops.cli.options import format_option, site_option
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def plan_command(
     from rich.console import Console
 
     from xjops.lab.simulator import absence
-    from xjops.plan import saved
+    from xjops.plan import saved, watched
     from xjops.plan.apply import chosen
     from xjops.plan.look import look
     from xjops.site import Site
@@ -59,7 +61,9 @@ def plan_command(
     site = Site.load(site_name)
     with Console(stderr=True).status("looking at vCenter and every host …"):
         seen = look(site, chosen(site, limit), no_vcenter=absence(site))
-    text = json.dumps(saved.as_saved(seen, limit), ensure_ascii=False, indent=2)
+    last, now = watched.load(site_name), time.time()
+    data = saved.as_saved(seen, limit) | {"watch": last and last.brief(now)}
+    text = json.dumps(data, ensure_ascii=False, indent=2)
     if output:
         output.write_text(text + "\n", encoding="utf-8")
     if metrics:
@@ -70,6 +74,8 @@ def plan_command(
         click.echo(text)
     else:
         show(seen)
+        if last:
+            click.echo(f"last watch: {last_watch(last, now)}")
     if diff and seen.due:
         _dry_run(seen)
     return int(seen.exit_code)

@@ -29,10 +29,11 @@ def inventories() -> Path:
     return _folder("XJOPS_INVENTORIES", project() / "inventories")
 
 
-def cache() -> Path:
+def cache(*, make: bool = True) -> Path:
     """What can be fetched or built again: base image, packages, wheels, simulator. Made when missing."""
     path = _folder("XJOPS_CACHE", Path("~/.cache/xjops"))
-    path.mkdir(parents=True, exist_ok=True)
+    if make:
+        path.mkdir(parents=True, exist_ok=True)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -26,3 +27,28 @@ def wait_for(
         if time.monotonic() >= end:
             raise DeadlineError(f"{what} did not come within {seconds:g} s", mend=mend)
         time.sleep(min(interval, max(0.0, end - time.monotonic())))
+
+
+def within(work: Callable[[], T], *, what: str, seconds: float, mend: str) -> T:
+    """The result of `work`, or its exception; `DeadlineError` when it takes longer than `seconds`.
+
+    Python can't end a thread: past the deadline `work` goes on unheard. Whoever gets a `DeadlineError` should
+    end the process by `os._exit`, because an ordinary end would wait for the threads that `work` started.
+    """
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=body, name=what, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not done:
+        raise DeadlineError(f"{what} did not end within {seconds:g} s", mend=mend)
+    return done[0]

@@ -48,6 +48,16 @@ def _who() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
+def noted(
+    site: str, verb: str, *, hosts: list[str], result: Mapping[str, Any], exit_code: ExitCode, seconds: float
+) -> None:
+    """Record something that is over already as one entry: what a watch saw. No secret may be in `result`."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    about = {"run": run_id, "verb": verb, "who": _who(), "parameters": {}, "hosts": hosts}
+    end = {"seconds": round(seconds, 3), "exit_code": int(exit_code), "result": dict(result), "error": ""}
+    journal_of(site).append({"event": "note", "time": _now(), **about, **end})
+
+
 @contextmanager
 def recorded(site: str, verb: str, parameters: Mapping[str, Any], hosts: list[str]) -> Iterator[Run]:
     """Record a run of `verb`: start now, end with the exit code, the result and any error's line.

@@ -52,11 +52,16 @@ class Options:
     no_vcenter: str = ""
 
 
+def lock_file(site: str) -> Path:
+    """Held by the apply of a site that goes on."""
+    return paths.state(site) / "apply.lock"
+
+
 @contextmanager
 def alone(site: str) -> Iterator[None]:
     """No apply of the site but this one; `DeadlineError` when another goes on."""
     mend = "wait for it (xjops journal show), then run this again"
-    with lock(paths.state(site) / "apply.lock", what=f"apply of {site}", seconds=LOCK_SECONDS, mend=mend):
+    with lock(lock_file(site), what=f"apply of {site}", seconds=LOCK_SECONDS, mend=mend):
         yield
 
 

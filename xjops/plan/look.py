@@ -14,7 +14,7 @@ from xjops.adapters.ssh import Fleet
 from xjops.bundle.build import default_folder
 from xjops.checks.probe import Facts, ask
 from xjops.core.errors import ExitCode, NotRunError, XjopsError
-from xjops.ledger.compare import Due, due
+from xjops.ledger.compare import Due, Why, due
 from xjops.ledger.inputs import wanted
 from xjops.ledger.look import Seen
 from xjops.ledger.look import look as look_at_ledgers
@@ -70,6 +70,21 @@ class Look:
         seen = [self.site.name, self.machines.changes, sorted(self.unreachable), dues]
         return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """How much was seen and how much is to be done (JSON values); `machines` None: vCenter not asked."""
+        machines = self.machines
+        return {
+            "hosts": {
+                "seen": len(self.hosts) - len(self.unreachable),
+                "unreachable": len(self.unreachable),
+                "differ": len({item.host for item in self.due}),
+            },
+            "due": {why.value: sum(item.why is why for item in self.due) for why in Why},
+            "machines": None if machines.error else len(machines.changes),
+            "problems": len(machines.problems),
+        }
+
     def of(self, host: str) -> list[Due]:
         """The steps that have to run on a host."""
         return [item for item in self.due if item.host == host]
@@ -81,6 +96,7 @@ class Look:
             "site": self.site.name,
             "digest": self.digest,
             "exit_code": int(self.exit_code),
+            "summary": self.summary,
             "vcenter": {
                 "summary": self.machines.summary,
                 "changes": dict(self.machines.changes),

@@ -158,6 +158,34 @@ class Balancer(Strict):
     management_address: Address | None = Field(
         default=None, description="f5: where its iControl REST answers.", examples=["192.0.2.51"]
     )
+    management_port: Port = Field(default=443, description="f5: its HTTPS port there.", examples=["443"])
+    management_ca_file: Path | None = Field(
+        default=None,
+        description="f5: CA of its management certificate, below the site's folder; none: the system's CAs.",
+        examples=["files/f5-ca.pem"],
+    )
+    management_certificate_file: Path | None = Field(
+        default=None,
+        description="f5: instead of a CA, that very certificate (pinned; its name is not looked at).",
+        examples=["files/f5.pem"],
+    )
+    username: Text | None = Field(
+        default=None,
+        description="f5: account of the driver, role Manager; its password is `vault_balancer_password`. "
+        "None: no driver, members are mapped by hand.",
+        examples=["xjops"],
+    )
+    partition: Text = Field(
+        default="Common", description="f5: where pool and virtual server are.", examples=["Common"]
+    )
+    pool: Text | None = Field(
+        default=None, description="f5: the pool, this site's alone.", examples=["xueji_web"]
+    )
+    virtual_server: Text | None = Field(
+        default=None,
+        description="f5: the virtual server that must send to the pool; none: not looked at.",
+        examples=["xueji_https"],
+    )
     address: Address | None = Field(
         default=None,
         description="Public address; null while none is assigned (`xjops site check` reminds).",
@@ -285,7 +313,7 @@ class Site(Strict):
 
         if name not in self.secrets:
             raise ConfigurationError(
-                f"At '{name}' ({self.folder.name}/group_vars/all/vault.yml): missing value",
+                f"At '{name}' (inventories/{self.name}/group_vars/all/vault.yml): missing value",
                 mend="xjops lab up"
                 if self.site.kind == "lab"
                 else f"ansible-vault edit {self.folder}/group_vars/all/vault.yml",

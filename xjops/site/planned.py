@@ -200,6 +200,8 @@ def _files(site: Site) -> Iterator[Finding]:
         "vcenter.ca_file": site.vcenter.ca_file,
         "balancer.certificate_file": site.balancer.certificate_file,
         "balancer.ca_file": site.balancer.ca_file,
+        "balancer.management_ca_file": site.balancer.management_ca_file,
+        "balancer.management_certificate_file": site.balancer.management_certificate_file,
         "bundle.public_key_file": site.bundle.public_key_file,
     }
     mend = "xjops lab up" if site.site.kind == "lab" else f"put it below inventories/{site.name}"

@@ -15,6 +15,17 @@ from xjops.site.addresses import flaws, overlapping
 from xjops.site.model import Balancer, Database, Host, Identity, Network, Storage, VCenter
 from xjops.site.problems import Loc, Place, Places, Problem, similar, spell
 
+F5_KEYS = (
+    "management_address",
+    "management_port",
+    "management_ca_file",
+    "management_certificate_file",
+    "username",
+    "partition",
+    "pool",
+    "virtual_server",
+)
+
 
 @dataclass
 class Draft:
@@ -172,15 +183,12 @@ def balancer_rules(draft: Draft) -> Iterator[Problem]:
     balancer = draft.balancer
     if not balancer:
         return
-    management: Loc = ("balancer", "management_address")
     if balancer.kind == "f5":
-        if not balancer.management_address:
-            yield draft.problem(
-                management, "missing value for f5", "add it like 'management_address: 192.0.2.51'"
-            )
+        yield from _f5_rules(draft, balancer)
         return
-    if balancer.management_address:
-        yield draft.problem(management, "is for f5", "remove it, or write 'kind: f5'")
+    for key in F5_KEYS:
+        if getattr(balancer, key) != Balancer.model_fields[key].default:
+            yield draft.problem(("balancer", key), "is for f5", "remove it, or write 'kind: f5'")
     if not any("balancers" in names for names in draft.groups_of.values()):
         yield draft.problem(
             ("balancer", "kind"), "haproxy without a host in balancers", "add lb1 to balancers"
@@ -188,6 +196,33 @@ def balancer_rules(draft: Draft) -> Iterator[Problem]:
     if not balancer.certificate_file:
         mend = "add it like 'certificate_file: files/balancer.pem'"
         yield draft.problem(("balancer", "certificate_file"), "missing value for haproxy", mend)
+
+
+def _f5_rules(draft: Draft, balancer: Balancer) -> Iterator[Problem]:
+    """The driver's keys belong together; without account and pool there is none."""
+    if not balancer.management_address:
+        yield draft.problem(
+            ("balancer", "management_address"),
+            "missing value for f5",
+            "add it like 'management_address: 192.0.2.51'",
+        )
+    driver = {"username": "username: xjops", "pool": "pool: xueji_web"}
+    given = [key for key in (*driver, "virtual_server") if getattr(balancer, key)]
+    for key, example in driver.items():
+        if given and not getattr(balancer, key):
+            what = f"missing value: {' and '.join(given)} need it"
+            yield draft.problem(("balancer", key), what, f"add it like '{example}'")
+    if balancer.management_certificate_file and balancer.management_ca_file:
+        yield draft.problem(
+            ("balancer", "management_certificate_file"),
+            "and management_ca_file: it is verified by one of them",
+            "remove one of the two",
+        )
+    for key in ("pool", "virtual_server"):
+        if (getattr(balancer, key) or "").startswith("/"):
+            yield draft.problem(
+                ("balancer", key), "begins with /", "write the name only; partition has a key"
+            )
 
 
 def storage_rules(draft: Draft) -> Iterator[Problem]:

@@ -127,3 +127,21 @@ def _commands() -> list[str]:
         with suppress(OSError):
             lines.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return lines
+
+
+def test_extra_variables_reach_the_playbook(site: Site, tmp_path: Path) -> None:
+    book = """
+- hosts: one
+  gather_facts: false
+  tasks:
+    - name: Type and value
+      ansible.builtin.assert: {that: [wanted is false, minutes == 30, path == "/a b"]}
+"""
+    (tmp_path / "playbooks" / "other.yml").write_text(book)
+    values = {"wanted": False, "minutes": 30, "path": "/a b"}
+    outcomes = ansible.run_playbook(site, "other.yml", log=tmp_path / "log.txt", variables=values)
+    assert not outcomes["one"].failed, outcomes["one"].error
+    outcomes = ansible.run_playbook(
+        site, "other.yml", log=tmp_path / "log.txt", variables={**values, "minutes": 5}
+    )
+    assert outcomes["one"].failed

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xjops.core.errors import ExitCode, XjopsError
-from xjops.journal import Journal, JournalError, recorded
+from xjops.journal import Journal, JournalError, noted, recorded
 from xjops.journal.runs import journal_of
 
 
@@ -86,3 +86,12 @@ def test_a_run_records_its_start_its_end_and_its_error(
     assert end.data["result"] == {"changed": 3}
     assert "web2 is gone" in end.data["error"]
     assert run.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_note_is_one_entry_of_the_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XJOPS_STATE", str(tmp_path))
+    noted("lab", "drift run", hosts=["web2"], result={"gone": []}, exit_code=ExitCode.WARN, seconds=1.5)
+    (entry,) = journal_of("lab").entries()
+    assert (entry.data["verb"], entry.data["exit_code"], entry.data["hosts"]) == ("drift run", 3, ["web2"])
+    assert journal_of("lab").verify() == 1
+    assert not (tmp_path / "lab" / "runs").exists(), "nothing ran: no folder of logs"

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from xjops.checks.probe import Facts
 from xjops.core.errors import ExitCode, UsageError, XjopsError
 from xjops.ledger.compare import Due, Why
 from xjops.ledger.look import Drift, Seen
-from xjops.plan import metrics, saved
+from xjops.plan import saved
 from xjops.plan.look import Look, Machines, parts
 from xjops.plan.saved import StalePlanError
-from xjops.site import Site
 
 DRIFT = Drift("file", "/etc/a", {"mode": "0644"}, {"mode": "0600"})
-
-
-@pytest.fixture
-def well(lab_site: Site) -> Look:
-    """A site where nothing is to be done."""
-    hosts = {host.name: Seen(host.name) for host in lab_site.hosts}
-    return Look(lab_site, Machines("11 nothing"), hosts, {}, ())
 
 
 def due(host: str, step: str = "base", why: Why = Why.DRIFT) -> Due:
@@ -83,20 +73,18 @@ def test_another_file_is_no_plan(tmp_path: Path, text: str) -> None:
         saved.load(path)
 
 
-def test_metrics(well: Look, tmp_path: Path) -> None:
-    path = tmp_path / "xjops.prom"
-    seen = replace(well, due=(due("web1"), due("web2"), due("db1", why=Why.EXPIRED)))
-    metrics.write(replace(seen, machines=Machines(error=XjopsError("no vCenter"))), path)
-    found = {
-        (sample.name, sample.labels.get("why")): sample.value
-        for family in text_string_to_metric_families(path.read_text())
-        for sample in family.samples
+def test_summary_counts_what_was_seen_and_what_is_to_be_done(well: Look) -> None:
+    hosts = {**well.hosts, "web9": Seen("web9", error=XjopsError("gone"))}
+    due_steps = (due("web1"), due("web1", "registry_web"), due("db1", why=Why.EXPIRED))
+    changes = (("web3", "create"), ("web4", "grow"))
+    seen = replace(well, hosts=hosts, due=due_steps, machines=Machines("", changes, ("too big",)))
+    assert seen.as_data()["summary"] == {
+        "hosts": {"seen": 16, "unreachable": 1, "differ": 2},
+        "due": {"never run": 0, "interrupted": 0, "changed inputs": 0, "drift": 2, "expired": 1},
+        "machines": 2,
+        "problems": 1,
     }
-    assert found["xjops_plan_due", "drift"] == 2
-    assert found["xjops_plan_due", "expired"] == 1
-    assert found["xjops_plan_due", "never_run"] == 0
-    assert math.isnan(found["xjops_plan_machines", None])
-    assert found["xjops_plan_time_seconds", None] > 1e9
+    assert replace(well, machines=Machines(error=XjopsError("no vCenter"))).summary["machines"] is None
 
 
 def test_parts_side_by_side(well: Look) -> None:

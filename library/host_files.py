@@ -98,16 +98,19 @@ def differs(entry: dict[str, Any]) -> bool:
     path = Path(entry["path"])
     if entry["state"] == "absent":
         return os.path.lexists(path)
+    try:
+        owner = numbers(entry)
+    except LayError:
+        return True  # in check mode an earlier task may be the one that makes the account
     if entry["link"]:
-        return not path.is_symlink() or str(path.readlink()) != entry["link"]
+        if not path.is_symlink() or str(path.readlink()) != entry["link"]:
+            return True
+        found = path.lstat()
+        return (found.st_uid, found.st_gid) != owner[:2]
     if read(path) != entry["content"].encode():
         return True
     found = path.stat()
-    try:
-        wanted = numbers(entry)
-    except LayError:
-        return True  # in check mode an earlier task may be the one that makes the account
-    return (found.st_uid, found.st_gid, found.st_mode & 0o7777) != wanted
+    return (found.st_uid, found.st_gid, found.st_mode & 0o7777) != owner
 
 
 def execute(command: list[str], seconds: int) -> str:
@@ -180,6 +183,7 @@ def lay(entry: dict[str, Any]) -> None:
         partial = path.with_name(f".{path.name}.new")
         partial.unlink(missing_ok=True)
         partial.symlink_to(entry["link"])
+        os.chown(partial, *numbers(entry)[:2], follow_symlinks=False)
         partial.replace(path)
     else:
         put(path, entry["content"].encode(), numbers(entry))

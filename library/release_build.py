@@ -14,7 +14,8 @@ description:
     collects the static files and lets the application load once. All of this runs as the service's user;
     afterwards the folder belongs to root.
   - The folder is named O(version) plus eight digits of the requirements' SHA-256, see decision 5.
-  - A folder without the marker, which is written last, was left by a killed run and is built again.
+  - A folder without the marker, which is written last, was left by a killed run and is built again. So is one
+    that is no longer what the marker says (a file was changed, added or removed by hand).
   - The link C(current) isn't touched. Old releases beyond O(keep) are removed, the current one never.
 options:
   bundle_url:
@@ -219,9 +220,11 @@ class Builder:
 
     @property
     def complete(self) -> bool:
-        """The marker is there and the two programs that everything starts by can be run."""
-        programs = (self.folder / "bin/python", self.folder / "bin/registry")
-        return (self.folder / MARKER).is_file() and all(os.access(each, os.X_OK) for each in programs)
+        """The marker is there, and everything below the folder as it was when that was written."""
+        try:
+            return (self.folder / MARKER).read_text(encoding="utf-8").split()[-1] == fingerprint(self.folder)
+        except (OSError, IndexError):
+            return False
 
     def check_version(self) -> None:
         """Refuse a bundle that holds another release than the site asks for."""
@@ -296,7 +299,8 @@ class Builder:
         settings = f"REGISTRY_RELEASE='{self.name}'\nREGISTRY_STATIC_ROOT='{self.folder / 'static'}'\n"
         (self.folder / "release.env").write_text(settings, encoding="utf-8")
         give_to_root(self.folder)
-        (self.folder / MARKER).write_text(f"{self.name} from {self.bundle.url}\n", encoding="utf-8")
+        marker = f"{self.name} from {self.bundle.url}: {fingerprint(self.folder)}\n"
+        (self.folder / MARKER).write_text(marker, encoding="utf-8")
 
     def outdated(self) -> list[Path]:
         """Folders to remove: half-made ones and the oldest beyond `keep`; never the current one."""
@@ -307,6 +311,28 @@ class Builder:
         complete.sort(key=lambda each: (each / MARKER).stat().st_mtime, reverse=True)
         room = max(0, self.params["keep"] - len([each for each in kept if each.parent == self.releases]))
         return sorted(set(others) - set(complete[:room]))
+
+
+def fingerprint(folder: Path) -> str:
+    """A hash over what `stat` says of everything below the folder, but for the marker and compiled Python."""
+    digest = hashlib.sha256()
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(set(files) - {MARKER}):
+            path = Path(place, name)
+            about = path.lstat()
+            target = str(path.readlink()) if path.is_symlink() else ""
+            owner = (about.st_uid, about.st_gid)
+            known = (
+                str(path.relative_to(folder)),
+                about.st_size,
+                about.st_mode,
+                *owner,
+                about.st_mtime_ns,
+                target,
+            )
+            digest.update(repr(known).encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
 
 
 def give_to_root(folder: Path) -> None:

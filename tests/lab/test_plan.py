@@ -1,10 +1,10 @@
-"""The ledger as an oracle: whatever is damaged on a host is named by the plan and mended by apply.
-
+"""The ledger as an oracle: whatever is damaged on a host is named by the plan and mended by apply."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,21 @@ from xjops.site import Site
 pytestmark = pytest.mark.lab
 HOST = "web3"
 LEDGER = "sudo -n cat /var/lib/xjops/ledger.json"
-# Appends a comment to every file of its argument (a JSON list).
-EDIT = """
+# Damages every path of its second argument (a JSON list) in the way that its first names.
+DAMAGE = """
 import json, os, sys
-for path in json.loads(sys.argv[1]):
-    with open(path, "a") as file:
-        file.write("# damaged\\n")
+how, paths = sys.argv[1], json.loads(sys.argv[2])
+for path in paths:
+    if how == "content":
+        with open(path, "a") as file:
+            file.write("# damaged\\n")
+    elif how == "mode":
+        os.chmod(path, os.stat(path).st_mode ^ 0o004)
+    else:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
 """
+# Without these nobody could get onto the host to look at it.
+ACCESS = {("package", "sudo"), ("file", "/etc/sudoers.d/xjops")}
 
 
 def plan(*words: str, code: int) -> dict[str, Any]:
@@ -38,7 +46,8 @@ def plan(*words: str, code: int) -> dict[str, Any]:
 def named(found: dict[str, Any], host: str = HOST) -> set[tuple[str, str]]:
     """The items that the plan names on a host."""
     (about,) = [one for one in found["hosts"] if one["name"] == host]
-    return {(drift["kind"], drift["name"]) for item in about["due"] for drift in item["drift"]}
+    found = {(drift["kind"], drift["name"]) for item in about["due"] for drift in item["drift"]}
+    return {(kind, name) for kind, name in found if kind != "followed"}
 
 
 def on(site: Site, line: str, host: str = HOST) -> str:
@@ -49,10 +58,17 @@ def on(site: Site, line: str, host: str = HOST) -> str:
     return output.stdout
 
 
-def items(site: Site, kind: str) -> list[str]:
-    """What the host's ledger watches of a kind, and is there."""
+def items(site: Site, kind: str) -> dict[str, dict[str, Any]]:
+    """What the host's ledger watches of a kind, each with its state; what is to be absent is left out."""
     entries = json.loads(on(site, LEDGER))["entries"].values()
-    return sorted({name for entry in entries for k, name, state in entry["items"] if k == kind and state})
+    return {name: state for entry in entries for k, name, state in entry["items"] if k == kind and state}
+
+
+def damage(site: Site, how: str, paths: Iterable[str]) -> set[tuple[str, str]]:
+    """Damage all these files; the items that a plan has to name for it."""
+    chosen = sorted(paths)
+    on(site, f"sudo -n python3 -c '{DAMAGE}' {how} '{json.dumps(chosen)}'")
+    return {("file", path) for path in chosen}
 
 
 def mended(site: Site) -> None:
@@ -74,33 +90,56 @@ def test_the_ledger_is_for_root_alone(province: Site) -> None:
     assert province.secret("vault_database_password") not in on(province, LEDGER)
 
 
-def test_every_edited_file_is_named_and_mended(province: Site) -> None:
-    files = [path for path in items(province, "file") if not path.endswith("/current")]
-    regular = on(
-        province, f"for f in {' '.join(files)}; do sudo -n test -f $f -a ! -L $f && echo $f; done; true"
-    ).split()
-    assert len(regular) > 10
-    on(province, f"sudo -n python3 -c '{EDIT}' '{json.dumps(regular)}'")
-    assert named(plan("--limit", HOST, code=3)) == {("file", path) for path in regular}
+def test_every_file_edited_every_unit_stopped_and_every_account_changed(province: Site) -> None:
+    files, units = items(province, "file"), items(province, "unit")
+    accounts, trees = items(province, "account"), items(province, "tree")
+    members = items(province, "member")
+    assert len(files) > 10
+    assert min(len(units), len(accounts), len(trees), len(members)) > 0
+    harmed = damage(province, "content", [path for path, state in files.items() if "sha256" in state])
+    on(province, f"sudo -n systemctl stop {' '.join(units)}")
+    for name in accounts:
+        on(province, f"sudo -n usermod -s /bin/sh {name}")
+    for name in members:
+        on(province, f"sudo -n gpasswd -d {name.replace(':', ' ')}")
+    for folder in trees:
+        on(
+            province,
+            f"echo '# damaged' | sudo -n tee -a {folder}/lib/python3*/site-packages/registry/settings.py",
+        )
+    harmed |= {("unit", name) for name in units} | {("account", name) for name in accounts}
+    harmed |= {("tree", folder) for folder in trees} | {("member", name) for name in members}
+    assert harmed <= named(plan("--limit", HOST, code=3))  # the mount goes with its unit
+    mended(province)
+    line = f"grep -c damaged {' '.join(trees)}/lib/python3*/site-packages/registry/settings.py || true"
+    assert on(province, line).strip() == "0"
+
+
+def test_every_mode_package_enabled_unit_and_mount(province: Site) -> None:
+    files, packages = items(province, "file"), items(province, "package").keys()
+    units = [name for name, state in items(province, "unit").items() if state["enabled"] == "enabled"]
+    (mount,) = items(province, "mount")
+    harmed = damage(province, "mode", [path for path, state in files.items() if "link" not in state])
+    gone = {("package", name) for name in packages} - ACCESS
+    assert min(len(gone), len(units)) > 2
+    on(province, f"sudo -n dpkg --remove --force-depends {' '.join(sorted(name for _, name in gone))}")
+    on(province, f"sudo -n systemctl disable {' '.join(units)}")
+    on(province, f"sudo -n umount -l {mount}")
+    harmed |= gone | {("unit", name) for name in units} | {("mount", mount)}
+    assert harmed <= named(
+        plan("--limit", HOST, code=3)
+    )  # what a lost package or mount takes along is named too
     mended(province)
 
 
-def test_mode_owner_link_unit_package_account_and_mount(province: Site) -> None:
-    link = "/opt/registry/current"
-    mount = str(province.storage.mount_point)
-    damage = {
-        ("file", "/usr/local/bin/registry"): "chmod 700 /usr/local/bin/registry",
-        ("file", "/etc/registry/registry.env"): "chown nobody /etc/registry/registry.env",
-        ("file", link): f"ln -sfn /tmp {link}",
-        ("unit", "nginx.service"): "systemctl stop nginx.service",
-        ("unit", "registry-web.service"): "systemctl disable registry-web.service",
-        ("package", "logrotate"): "dpkg --remove --force-depends logrotate",
-        ("account", "registry"): "usermod -s /bin/sh registry",
-        ("mount", mount): f"umount -l {mount}",
-    }
-    for command in damage.values():
-        on(province, f"sudo -n {command}")
-    assert damage.keys() <= named(plan("--limit", HOST, code=3))
+def test_every_owner_and_link_and_what_should_be_absent(province: Site) -> None:
+    files = items(province, "file")
+    link, absent = "/opt/registry/current", "/etc/nginx/sites-enabled/default"
+    owned = [path for path in files if ("file", path) not in ACCESS]
+    harmed = damage(province, "owner", owned)
+    assert link in owned
+    on(province, f"sudo -n ln -sfn /tmp {link}; sudo -n touch {absent}")
+    assert named(plan("--limit", HOST, code=3)) == harmed | {("file", absent)}
     mended(province)
 
 

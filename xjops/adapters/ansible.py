@@ -131,6 +131,7 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
     variables: Mapping[str, Any] | None = None,
     progress: Progress = silent,
     seconds: float = 3600,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, HostOutcome]:
     """Run `playbooks/<playbook>` on the site; outcomes by host name. The full output goes to `log`.
 
@@ -153,7 +154,7 @@ def run_playbook(  # noqa: PLR0913 - the options of one ansible-playbook call
                 inventory=str(site.folder),
                 cmdline=" ".join(words) or None,
                 extravars=dict(variables or {}),
-                envvars=_environment(site) | mark,
+                envvars={**_environment(site), **(environment or {}), **mark},
                 event_handler=events,
                 quiet=True,
                 timeout=int(seconds),

@@ -93,7 +93,7 @@ def _dry_run(seen: Look) -> None:
         roles = sorted({item.role for item in seen.due})
         hosts = sorted({item.host for item in seen.due})
         run_playbook(
-            seen.site, "site.yml", log=log, limit=hosts, tags=roles, progress=board, check=True, diff=True
+            seen.site, "site.yml", log=log, limit=hosts, check=True, diff=True, tags=roles, progress=board
         )
         text = log.read_text(encoding="utf-8")
     click.echo(text)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from xjops.ledger.inputs import Inputs, Wanted
 from xjops.ledger.look import Drift, Entry, Seen
 
+SHOWN = 3  # differences that a line of words names
 EXPIRES_SECONDS = 7 * 24 * 3600  # what nobody watches may have drifted: once a week every step runs
 
 
@@ -31,6 +32,12 @@ class Due:
     why: Why
     inputs: tuple[str, ...] = ()
     drift: tuple[Drift, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """In words: the step, its host and what differs there."""
+        what = ", ".join(f"{drift.kind} {drift.name}" for drift in self.drift[:SHOWN]) or self.why.value
+        return f"{self.step} on {self.host} ({what}{', …' if len(self.drift) > SHOWN else ''})"
 
     @property
     def role(self) -> str:

@@ -1,8 +1,9 @@
 """What a step's result depends on, as digests that can be kept on a host without telling secrets.
 
-Inputs are the role's files and the modules of ours, the bundle's manifest, the version of ansible-core and
-the values of the role's documented variables; never facts. Values are digested with a key made from the
-site's vault password: whoever reads a host's ledger can't try out passwords against it.
+Inputs are the role's files and the modules of ours that it calls, the bundle's manifest, the version of
+ansible-core and the values of the role's documented variables (of one that names a file on the control node
+the content, too); never facts. Values are digested with a key made from the site's vault password: whoever
+reads a host's ledger can't try out passwords against it.
 
 Working out the values takes Ansible some seconds, so the result is kept in the site's state folder as long as
 no file that Ansible reads has changed.
@@ -14,6 +15,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from xjops.core import paths
-from xjops.ledger.steps import Book
+from xjops.ledger.steps import Book, Step
 from xjops.site import inventory
 
 Inputs = dict[str, str]
 """What is depended on ("variable base_ntp_servers", "file tasks/main.yml", …) → digest."""
 
-_SCHEMA = 1
+_SCHEMA = 2
 _LEFT_OUT = {"molecule", "__pycache__", "meta"}  # parts of a role that never reach a host
 
 
@@ -51,8 +53,10 @@ def wanted(site: str, folder: Path, bundle: Path) -> Wanted:
         found = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         found = {}
-    if found.get("schema") != _SCHEMA or found.get("of") != everything:
-        found = {"schema": _SCHEMA, "of": everything, "hosts": _work_out(folder, bundle, key)}
+    current = found.get("schema") == _SCHEMA and found.get("of") == everything
+    if not current or _digests(map(Path, found["named"])) != found["named"]:
+        hosts, named = _work_out(folder, bundle, key)
+        found = {"schema": _SCHEMA, "of": everything, "hosts": hosts, "named": named}
         partial = kept.with_suffix(f".{os.getpid()}")
         partial.write_text(json.dumps(found), encoding="utf-8")
         partial.chmod(0o600)
@@ -60,29 +64,45 @@ def wanted(site: str, folder: Path, bundle: Path) -> Wanted:
     return Wanted(found["hosts"])
 
 
-def _work_out(folder: Path, bundle: Path, key: bytes) -> dict[str, dict[str, Inputs]]:
-    modules = _digest(key, _digests(_files(paths.project() / "library")))
-    common = {
-        "bundle": _manifest(bundle),
-        "ansible-core": version("ansible-core"),
-        "modules": modules,
-    }
+def _work_out(folder: Path, bundle: Path, key: bytes) -> tuple[dict[str, dict[str, Inputs]], dict[str, str]]:
+    """Every host's steps with their inputs, and the digests of the files that variables name."""
+    common = {"bundle": _manifest(bundle), "ansible-core": version("ansible-core")}
     files: dict[str, Inputs] = {}
+    named: dict[str, str] = {}
     hosts: dict[str, dict[str, Inputs]] = {}
     for host, steps in Book(folder).steps().items():
         hosts[host] = {}
         for step in steps:
             if step.role not in files:
-                root = paths.project() / "roles" / step.role
-                files[step.role] = {
-                    f"file {Path(name).relative_to(root)}": digest
-                    for name, digest in _digests(_files(root)).items()
-                }
+                files[step.role] = _files_of(step.role)
+            mine = _named_files(step)
+            named |= mine
             values = {
-                f"variable {name}": _digest(key, [name, value])[:16] for name, value in step.values.items()
+                f"variable {name}": _digest(key, [name, value, mine.get(str(value))])[:16]
+                for name, value in step.values.items()
             }
             hosts[host][step.name] = {**common, **files[step.role], **values}
-    return hosts
+    return hosts, named
+
+
+def _named_files(step: Step) -> dict[str, str]:
+    """Files of the control node that variables `…_file` of the step name (a certificate): path → digest."""
+    paths_of = (value for name, value in step.values.items() if name.endswith("_file") and value)
+    return _digests(path for path in map(Path, paths_of) if path.is_file())
+
+
+def _files_of(role: str) -> Inputs:
+    """A role's files, and the modules of ours that its tasks call."""
+    root = paths.project() / "roles" / role
+    found = {
+        f"file {Path(name).relative_to(root)}": digest for name, digest in _digests(_files(root)).items()
+    }
+    tasks = "".join(path.read_text(encoding="utf-8") for path in sorted(root.glob("*/*.yml")))
+    called = set(re.findall(r"^[\s-]*(\w+):", tasks, re.MULTILINE))
+    for name, digest in _digests(_files(paths.project() / "library")).items():
+        if Path(name).stem in called:
+            found[f"module {Path(name).stem}"] = digest
+    return found
 
 
 def _sources(folder: Path) -> Iterator[Path]:
@@ -101,7 +121,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 
 def _digests(files: Iterable[Path]) -> dict[str, str]:
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files if path.is_file()}
 
 
 def _manifest(bundle: Path) -> str:

@@ -62,15 +62,27 @@ def look(fleet: Fleet, hosts: Iterable[Host]) -> dict[str, Seen]:
     return {name: _seen(output) for name, output in outputs.items()}
 
 
-def record(fleet: Fleet, hosts: Iterable[Host], run: str, left: Mapping[str, Left]) -> dict[str, XjopsError]:
-    """Write down what a run did to these hosts; the errors of hosts that couldn't be told."""
+def record(
+    fleet: Fleet, hosts: Iterable[Host], run: str, left: Mapping[str, Left], *, accept: bool = False
+) -> dict[str, XjopsError]:
+    """Write down what a run did to these hosts; the errors of hosts that couldn't be told.
+
+    `accept`: the hosts are right as they are now, even where a step didn't bring back what it had left.
+    """
 
     def command(host: Host) -> str:
         mine = left.get(host.name, Left())
         entries = {
             step: {"inputs": inputs, "items": sorted(items)} for step, (inputs, items) in mine.ended.items()
         }
-        return _command({"verb": "record", "run": run, "entries": entries, "begin": list(mine.begin)})
+        order = {
+            "verb": "record",
+            "run": run,
+            "entries": entries,
+            "begin": list(mine.begin),
+            "accept": accept,
+        }
+        return _command(order)
 
     told = fleet.run([host for host in hosts if host.name in left], command, seconds=SECONDS)
     answers = {name: _answer(output) for name, output in told.items()}

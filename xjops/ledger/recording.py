@@ -3,6 +3,7 @@ behind."""
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -15,11 +16,12 @@ from xjops.core import paths
 from xjops.core.errors import XjopsError
 from xjops.ledger.inputs import Wanted, wanted
 from xjops.ledger.look import Left, record
-from xjops.ledger.steps import name_of, outermost_role
+from xjops.ledger.steps import is_caught, name_of, outermost_role
 from xjops.ledger.watch import Item, items_of
 from xjops.site import Site
 
 Warn = Callable[[str], None]
+ACCEPT = "XJOPS_LEDGER_ACCEPT"  # "1": what the run leaves is right, whatever was there before (apply --full)
 
 
 class Recording:
@@ -96,7 +98,9 @@ class Recording:
         found.update((str(kind), str(name)) for kind, name in self._declared(result))
 
     def failed(self, result: Any) -> None:
-        """A task that failed, or a host that is gone. A task that runs once for all fails all."""
+        """A task that failed for good, or a host that is gone. A task that runs once for all fails all."""
+        if is_caught(result.task) and not result.result.get("unreachable"):
+            return
         everybody = {host for host, _ in self._items} if result.task.run_once else set()
         self._failed |= {str(result.host.get_name()), *everybody}
 
@@ -135,7 +139,8 @@ class Recording:
             inputs, known = self.wanted.hosts[host][step], left.get(host, Left())
             left[host] = Left({**known.ended, step: (inputs, items)}, known.begin)
         hosts = [host for host in self.site.hosts if host.name in left]
-        for name, error in record(self.fleet, hosts, self.run, left).items():
+        accept = os.environ.get(ACCEPT) == "1"
+        for name, error in record(self.fleet, hosts, self.run, left, accept=accept).items():
             self.warn(f"the ledger of {name} could not be written, its next plan will say so: {error}")
         self._clear()
 

@@ -3,8 +3,10 @@
 Keeps the host's ledger: for every step of the site's playbook the items it left behind, each with the state
 it had then. An item is [kind, name]; its state is a flat object, or null where the item isn't there.
 
-Argument 1 (JSON): {"verb": "look"}, {"verb": "begin", "run": …, "steps": [names]} (their entries go), or
-{"verb": "record", "run": …, "entries": {step: {"inputs": …, "items": [[kind, name], …]}}, "begin": [names]}.
+Argument 1 (JSON): {"verb": "look"}, or {"verb": "record", "run": …, "entries": {step: {"inputs": …, "items":
+[[kind, name], …]}}, "begin": [names], "accept": false}: steps that ended, and steps that begin (their entries go).
+A step that ran again with the same inputs keeps the states it had left before: what it did not bring back
+stays a difference, unless "accept" says that the host is right as it is now.
 """
 
 import grp
@@ -19,7 +21,7 @@ import tempfile
 import time
 
 LEDGER = "/var/lib/xjops/ledger.json"
-SCHEMA = 1
+SCHEMA = 2
 SECONDS = 20
 
 
@@ -80,7 +82,10 @@ def file(path):
 
 
 def tree(path):
-    """A folder with all that is below it: number of files, and a hash over names, sizes, modes and link targets."""
+    """A folder with all that is below it: number of files, and a hash over what `stat` says of them.
+
+    Not over their content: reading a release of 100 MB on each look would cost more than all the rest.
+    """
     if not os.path.isdir(path):
         return None
     digest, count = hashlib.sha256(), 0
@@ -89,7 +94,16 @@ def tree(path):
         for name in sorted(names):
             about = os.lstat(os.path.join(folder, name))
             target = os.readlink(os.path.join(folder, name)) if stat.S_ISLNK(about.st_mode) else ""
-            line = (os.path.relpath(os.path.join(folder, name), path), about.st_size, about.st_mode, target)
+            place = os.path.relpath(os.path.join(folder, name), path)
+            line = (
+                place,
+                about.st_size,
+                about.st_mode,
+                about.st_uid,
+                about.st_gid,
+                about.st_mtime_ns,
+                target,
+            )
             digest.update(repr(line).encode("utf-8", "surrogateescape"))
             count += 1
     return {"files": count, "sha256": digest.hexdigest()}
@@ -139,13 +153,20 @@ def account(name):
         entry = pwd.getpwnam(name)
     except KeyError:
         return None
-    groups = sorted(item.gr_name for item in grp.getgrall() if name in item.gr_mem)
     return {
         "group": name_of(grp.getgrgid, entry.pw_gid),
-        "groups": " ".join(groups),
         "home": entry.pw_dir,
         "shell": entry.pw_shell,
     }
+
+
+def member(name):
+    """ "account:group", whether the one is in the other."""
+    account_name, group_name = name.split(":")
+    try:
+        return {"member": True} if account_name in grp.getgrnam(group_name).gr_mem else None
+    except KeyError:
+        return None
 
 
 def group(name):
@@ -161,7 +182,15 @@ def probe(command):
     return {"exit": code, "output": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
-ONE = {"file": file, "tree": tree, "account": account, "group": group, "probe": probe}
+ONE = {
+    "file": file,
+    "followed": file,  # made by another step: a change of it makes this one run
+    "tree": tree,
+    "account": account,
+    "member": member,
+    "group": group,
+    "probe": probe,
+}
 ALL = {"package": packages, "unit": units, "mount": mounts}
 
 
@@ -201,15 +230,29 @@ def write(ledger):
 def begin(ledger, run_id, steps):
     """The entries of steps that are about to run go; who began them stays until they are recorded."""
     for step in steps:
-        ledger["entries"].pop(step, None)
-        ledger["open"][step] = {"run": run_id, "time": int(time.time())}
+        before = ledger["entries"].pop(step, None) or ledger["open"].get(step, {}).get("before")
+        ledger["open"][step] = {"run": run_id, "time": int(time.time()), "before": before}
 
 
-def record(ledger, run_id, entries):
+def kept(before, inputs):
+    """The states that a step with the same inputs has to bring about again, by item."""
+    if not before or before["inputs"] != inputs:
+        return {}
+    return {
+        (kind, name): state
+        for kind, name, state in before["items"]
+        # A tree that was built anew has other times; what was seen while it was starting must not become the rule.
+        if kind not in ("followed", "tree")
+        and not (kind == "unit" and (state or {}).get("active") != "active")
+    }
+
+
+def record(ledger, run_id, entries, accept):
     now = states([tuple(item) for entry in entries.values() for item in entry["items"]])
     for step, entry in entries.items():
-        ledger["open"].pop(step, None)
-        items = [[kind, name, now[kind, name]] for kind, name in sorted(map(tuple, entry["items"]))]
+        before = ledger["open"].pop(step, {}).get("before")
+        wanted = {**now, **({} if accept else kept(before, entry["inputs"]))}
+        items = [[kind, name, wanted[kind, name]] for kind, name in sorted(map(tuple, entry["items"]))]
         ledger["entries"][step] = {
             "run": run_id,
             "time": int(time.time()),
@@ -228,7 +271,8 @@ def look(ledger):
         ]
         shown[step] = {key: entry[key] for key in ("run", "time", "inputs")}
         shown[step].update(items=len(entry["items"]), drift=drift)
-    return {"schema": SCHEMA, "clock": int(time.time()), "open": ledger["open"], "entries": shown}
+    begun = {step: {"run": about["run"]} for step, about in ledger["open"].items()}
+    return {"schema": SCHEMA, "clock": int(time.time()), "open": begun, "entries": shown}
 
 
 def main():
@@ -237,7 +281,7 @@ def main():
     if order["verb"] == "look":
         print(json.dumps(look(ledger)))
         return
-    record(ledger, order["run"], order.get("entries", {}))
+    record(ledger, order["run"], order.get("entries", {}), order.get("accept", False))
     begin(ledger, order["run"], order.get("begin", []))
     write(ledger)
     print(json.dumps({"recorded": sorted(order.get("entries", {}))}))

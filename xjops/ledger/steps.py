@@ -50,6 +50,17 @@ def outermost_role(node: Any) -> Any:
     return found
 
 
+def is_caught(task: Any) -> bool:
+    """Whether a failure of the task ends in a `rescue` around it."""
+    node = task
+    while (parent := getattr(node, "_parent", None)) is not None:
+        rescue = getattr(parent, "rescue", None)
+        if rescue and node._uuid not in {other._uuid for other in [*rescue, *parent.always]}:
+            return True
+        node = parent
+    return False
+
+
 class Book:
     """The site's playbook with its inventory, read by Ansible. Raises `ConfigurationError` where it can't."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 Item = tuple[str, str]
-"""Kind (file, tree, package, unit, mount, account, group, probe) and name."""
+"""Kind (file, followed, tree, package, unit, mount, account, member, group, probe) and name."""
 
 Values = Mapping[str, Any]
 
@@ -69,7 +69,17 @@ def _units(args: Values, result: Values) -> Iterator[Item]:
     for name in args.get("names") or []:
         yield "unit", str(name)
     for path in args.get("follows") or []:
-        yield "file", str(path)
+        yield "followed", str(path)
+
+
+def _user(args: Values, result: Values) -> Iterator[Item]:
+    """The account, where the task says what it is like, and its memberships."""
+    name = str(args["name"])
+    groups = args.get("groups") or []
+    if any(args.get(key) for key in ("shell", "home", "group", "uid")) or not groups:
+        yield "account", name
+    for group in groups.split(",") if isinstance(groups, str) else groups:
+        yield "member", f"{name}:{group}"
 
 
 def _files(args: Values, result: Values) -> Iterator[Item]:
@@ -111,7 +121,7 @@ WATCHED: Mapping[str, Callable[[Values, Values], Iterable[Item]]] = {
     "systemd_service": _systemd,
     "template": _placed,
     "unit": _units,
-    "user": _named("account"),
+    "user": _user,
 }
 
 

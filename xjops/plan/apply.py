@@ -22,6 +22,7 @@ from xjops.core.errors import NotRunError, UsageError, XjopsError
 from xjops.core.locking import lock
 from xjops.core.progress import Progress
 from xjops.ledger.compare import Due
+from xjops.ledger.recording import ACCEPT
 from xjops.plan.look import look
 from xjops.plan.outcome import Outcome, Part, State
 from xjops.provision.host_keys import HostKeyError
@@ -37,7 +38,8 @@ ROUNDS = 4  # base → release → what follows the release; one more to see tha
 class Options:
     """What a run covers: `limit` names hosts or groups, `tags` roles; `check` changes nothing.
 
-    `full`: run every role, whatever the hosts' ledgers say; else only what differs. `no_vcenter`: why there
+    `full`: run every role, whatever the hosts' ledgers say, and take what they leave as right; else only what
+    differs. `no_vcenter`: why there
     can be no vCenter here (a lab without simulator); its part is then not-run.
     """
 
@@ -168,9 +170,10 @@ class Pipeline:
         ran: set[tuple[str, str]] = set()
         for _ in range(ROUNDS):
             steps = self._due()
-            again = sorted({f"{item.step} on {item.host}" for item in steps if (item.host, item.step) in ran})
+            again = sorted(item.told for item in steps if (item.host, item.step) in ran)
             if again:
-                return State.FAILED, f"still not as planned after it ran: {', '.join(again)} → xjops plan"
+                mend = "xjops plan names it; xjops apply --full, if the host is right as it is"
+                return State.FAILED, f"still not as planned after it ran: {', '.join(again)} → {mend}"
             if not steps:
                 break
             self._play({item.host for item in steps}, tuple(sorted({item.role for item in steps})))
@@ -199,6 +202,7 @@ class Pipeline:
             diff=self.options.diff,
             tags=tags,
             progress=self.progress,
+            environment={ACCEPT: "1"} if self.options.full else {},
         )
         for name, outcome in outcomes.items():
             known = self.outcome.hosts.get(name)

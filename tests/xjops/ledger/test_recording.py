@@ -23,7 +23,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     """What was told to the hosts, play by play."""
     found: Told = []
     monkeypatch.setattr(recording, "wanted", lambda *_: Wanted({"web1": STEPS, "web2": STEPS}))
-    monkeypatch.setattr(recording, "record", lambda _, hosts, run, left: found.append(left) or {})
+    monkeypatch.setattr(recording, "record", lambda _, hosts, run, left, accept: found.append(left) or {})
     return found
 
 
@@ -84,6 +84,17 @@ def test_a_host_that_failed_ends_nothing(lab_site: Site, told: Told) -> None:
     run.failed(result("web1", "base"))
     run.finish()
     assert ended(told[1]) == {"web2": ["base"]}
+
+
+def test_a_failure_that_was_caught_is_none(lab_site: Site, told: Told) -> None:
+    run = Recording(lab_site, True, pytest.fail)
+    run.play(play("base"))
+    one = result("web1", "base", **unit("a.service"))
+    one.task._uuid, one.task._parent = "1", SimpleNamespace(rescue=[SimpleNamespace(_uuid="2")], always=[])
+    run.failed(one)
+    run.ok(result("web1", "base", **unit("a.service")))
+    run.finish()
+    assert ended(told[1]) == {"web1": ["base"]}
 
 
 def test_a_task_for_all_that_failed_ends_nothing_anywhere(lab_site: Site, told: Told) -> None:
@@ -149,7 +160,7 @@ def test_what_a_task_declares_is_watched(lab_site: Site, told: Told) -> None:
 def test_a_host_that_cannot_be_told_is_a_warning(
     lab_site: Site, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "record", lambda *_: {"web1": OSError("gone")})
+    monkeypatch.setattr(recording, "record", lambda *_, accept: {"web1": OSError("gone")})
     warnings: list[str] = []
     Recording(lab_site, True, warnings.append).play(play("base"))
     assert warnings == ["the ledger of web1 could not be written, its next plan will say so: gone"]

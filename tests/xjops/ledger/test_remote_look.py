@@ -108,6 +108,17 @@ def test_a_tree_counts_everything_below_but_compiled_python(order: Order, tmp_pa
     assert drift(order)[0][3]["files"] == 2
 
 
+def test_an_edit_within_a_tree_shows_even_at_the_same_size(order: Order, tmp_path: Path) -> None:
+    file = tmp_path / "tree" / "file"
+    file.parent.mkdir()
+    file.write_text("one")
+    os.utime(file, (1, 1))
+    recorded(order, ("tree", str(file.parent)))
+    assert drift(order) == []
+    file.write_text("two")
+    assert drift(order)
+
+
 def test_packages_by_their_version(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = ["nginx ii  1.22\nhaproxy rc  2.6\n"]
     monkeypatch.setattr(remote_look, "run", lambda *words: (0, answers[-1]))
@@ -175,4 +186,57 @@ def test_a_damaged_or_foreign_ledger_counts_as_none(order: Order, text: str) -> 
 def test_a_probe_that_hangs_ends(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_look, "SECONDS", 0.2)
     recorded(order, ("probe", "sleep 30"))
+    assert drift(order) == []
+
+
+def again(order: Order, *items: tuple[str, str], inputs: str = "1", accept: bool = False) -> None:
+    """The step begins and ends once more."""
+    order("record", run="r2", begin=["role"])
+    order("record", run="r2", entries={"role": {"inputs": {"a": inputs}, "items": items}}, accept=accept)
+
+
+def test_what_a_second_run_did_not_bring_back_stays_a_difference(order: Order, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("right")
+    item = ("file", str(file))
+    recorded(order, item)
+    file.write_text("wrong")
+    again(order, item)
+    again(order, item)
+    assert [found[:2] for found in drift(order)] == [list(item)]
+    file.write_text("right")
+    assert drift(order) == []
+
+
+def test_other_inputs_or_somebody_s_word_make_new_states_right(order: Order, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    item = ("file", str(file))
+    for text, more in (("one", {}), ("two", {"inputs": "2"}), ("three", {"inputs": "2", "accept": True})):
+        file.write_text(text)
+        again(order, item, **more)
+        assert drift(order) == []
+
+
+def test_an_interrupted_run_forgets_nothing_of_what_was_right(order: Order, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("right")
+    recorded(order, ("file", str(file)))
+    order("record", run="killed", begin=["role"])
+    file.write_text("wrong")
+    again(order, ("file", str(file)))
+    assert drift(order)
+
+
+def test_trees_and_followed_files_may_be_others_after_a_run(order: Order, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    items = (("tree", str(tmp_path / "tree")), ("followed", str(tmp_path / "tree" / "file")))
+    recorded(order, *items)
+    (tmp_path / "tree" / "file").write_text("built anew")
+    assert len(drift(order)) == 2
+    again(order, *items)
+    assert drift(order) == []
+
+
+def test_memberships(order: Order) -> None:
+    recorded(order, ("member", "root:no-such-group"), ("member", "nobody:root"))
     assert drift(order) == []

@@ -12,7 +12,7 @@ from xjops.core import paths
 from xjops.core.errors import ConfigurationError
 from xjops.ledger import inputs
 from xjops.ledger.inputs import Wanted, wanted
-from xjops.ledger.steps import Book, Step, name_of, outermost_role
+from xjops.ledger.steps import Book, Step, is_caught, name_of, outermost_role, tasks_of
 from xjops.site import Site
 
 SECRETS = (
@@ -112,6 +112,26 @@ def test_a_changed_bundle_concerns_every_step(of_site: Any, tmp_path: Path) -> N
     assert changed(before, after, "monitor") == {("base", "bundle")}
 
 
+def test_the_content_of_a_file_that_a_variable_names_counts(site: Site, of_site: Any) -> None:
+    file = site.folder / "files" / "balancer.pem"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("old certificate")
+    before = of_site()
+    file.write_text("new certificate")
+    name = "variable load_balancer_certificate_file"
+    assert changed(before, of_site(), "lb1") == {("load_balancer", name), ("load_balancer/verify", name)}
+
+
+def test_a_role_depends_on_the_modules_that_it_calls(of_site: Any) -> None:
+    found = of_site().hosts
+    known = {
+        step: {name for name in inputs if name.startswith("module ")} for step, inputs in found["lb1"].items()
+    }
+    assert "module haproxy_members" in known["load_balancer"]
+    assert "module host_files" in known["base"]
+    assert "module haproxy_members" not in known["base"]
+
+
 def test_no_value_can_be_read_or_guessed_from_the_inputs(
     site: Site, of_site: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -156,3 +176,18 @@ def test_a_role_within_a_role_counts_as_the_outer_one() -> None:
     inner = Node("base", parent=Node(parent=outer), part="apt_source")
     assert outermost_role(Node(parent=inner)) is outer
     assert outermost_role(Node()) is None
+
+
+def test_a_failure_that_a_rescue_catches() -> None:
+    """By Ansible's own objects: in the block, nested in it, in the rescue itself, after it."""
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.playbook.block import Block
+    from ansible.playbook.play import Play
+
+    task = {"ansible.builtin.command": "true"}
+    inner = {"block": [{**task, "name": "nested"}]}
+    data = {"block": [{**task, "name": "in it"}, inner], "rescue": [{**task, "name": "rescue"}]}
+    play = Play.load({"hosts": "all"}, loader=DataLoader())
+    block = Block.load({"block": [data, {**task, "name": "after"}]}, play=play, loader=DataLoader())
+    caught = {task.name: is_caught(task) for task in tasks_of(block.copy())}
+    assert caught == {"in it": True, "nested": True, "rescue": False, "after": False}

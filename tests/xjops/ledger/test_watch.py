@@ -21,6 +21,13 @@ from xjops.ledger.watch import Item, items_of, watchable
         ("ansible.builtin.template", {"dest": "/etc/a"}, {"path": "/etc/a"}, {("file", "/etc/a")}),
         ("ansible.builtin.file", {"path": "/srv"}, {"path": "/srv"}, {("file", "/srv")}),
         ("ansible.builtin.user", {"name": "xjops"}, {}, {("account", "xjops")}),
+        ("ansible.builtin.user", {"name": "www-data", "groups": ["a"]}, {}, {("member", "www-data:a")}),
+        (
+            "ansible.builtin.user",
+            {"name": "xjops", "groups": "adm,b", "shell": "/bin/bash"},
+            {},
+            {("account", "xjops"), ("member", "xjops:adm"), ("member", "xjops:b")},
+        ),
         ("ansible.builtin.group", {"name": "registry"}, {}, {("group", "registry")}),
         ("ansible.builtin.systemd_service", {"name": "nginx"}, {}, {("unit", "nginx.service")}),
         ("ansible.builtin.systemd_service", {"daemon_reload": True}, {}, set()),

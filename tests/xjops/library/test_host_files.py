@@ -162,6 +162,16 @@ def test_link_and_absence(tmp_path: Path) -> None:
     assert run(*wanted)["changed"] is False
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_a_link_belongs_to_whom_it_should(tmp_path: Path) -> None:
+    link = tmp_path / "localtime"
+    wanted = entry(link, None, link="/usr/share/zoneinfo/UTC")
+    run(wanted)
+    os.chown(link, 65534, 65534, follow_symlinks=False)
+    assert run(wanted)["changed"] is True
+    assert (link.lstat().st_uid, link.lstat().st_gid) == (os.getuid(), os.getgid())
+
+
 def test_file_that_is_a_mount_is_written_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container's /etc/hosts can't be replaced by a rename."""
     path = tmp_path / "hosts"

@@ -196,6 +196,28 @@ def test_a_release_whose_program_is_gone_is_built_again(world: World) -> None:
     assert (folder / "bin/registry").exists()
 
 
+@pytest.mark.parametrize("damage", ["changed", "added", "removed", "mode"])
+def test_a_release_changed_by_hand_is_built_again(world: World, damage: str) -> None:
+    folder = Path(world.converge()["path"])
+    assert world.converge()["changed"] is False
+    before = release_build.fingerprint(folder)
+    file = next(
+        path for path in sorted((folder / "bin").iterdir()) if path.is_file() and not path.is_symlink()
+    )
+    if damage == "changed":
+        file.write_bytes(file.read_bytes()[::-1])
+    elif damage == "added":
+        (folder / "more.py").touch()
+    elif damage == "removed":
+        file.unlink()
+    else:
+        file.chmod(0o777)
+    assert release_build.fingerprint(folder) != before
+    assert world.converge()["changed"] is True
+    assert world.converge()["changed"] is False
+    assert not (folder / "more.py").exists()
+
+
 def test_the_newest_are_kept_and_the_current_one_always(world: World) -> None:
     for number in range(5):
         old = world.root / "releases" / f"0.0.{number}+old"

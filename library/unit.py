@@ -73,6 +73,7 @@ PROPERTIES = (
     "Result",
     "UnitFileState",
     "NeedDaemonReload",
+    "Triggers",
     "NRestarts",
     "InactiveExitTimestamp",
     "StateChangeTimestamp",
@@ -180,11 +181,22 @@ def settled(names: list[str], before: dict[str, dict[str, str]], settle: float, 
             )
 
 
+def stale(states: dict[str, dict[str, str]]) -> bool:
+    """Does systemd know a unit otherwise than its files say?"""
+    return any(state.get("NeedDaemonReload") == "yes" for state in states.values())
+
+
+def triggered(states: dict[str, dict[str, str]], seconds: int) -> dict[str, dict[str, str]]:
+    """The units that timers, sockets and paths start: of those, systemd tells for themselves alone."""
+    names = {name for state in states.values() for name in state.get("Triggers", "").split()}
+    return look(sorted(names - states.keys()), seconds) if names - states.keys() else {}
+
+
 def plan(params: dict[str, Any]) -> tuple[list[tuple[str, str]], bool, list[str]]:
     """What to do: (verb, unit) pairs, whether systemd must read its files again, units not there yet."""
     states = look(params["names"], params["seconds"])
     missing = [name for name, state in states.items() if state.get("LoadState") == "not-found"]
-    rescan = bool(missing) or any(state.get("NeedDaemonReload") == "yes" for state in states.values())
+    rescan = bool(missing) or stale(states) or stale(triggered(states, params["seconds"]))
     changed_at = newest(params["follows"])
     verbs = [
         (verb, name) for name, state in states.items() for verb in needed(state, changed_at, params["reload"])

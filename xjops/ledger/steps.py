@@ -150,7 +150,8 @@ class Book:
             return _plain(templar.template(value))
         except AnsibleError as error:
             what = f"At '{key}' (role {role}): {' '.join(str(error).split())}"
-            mend = f"set it in {self.folder}/group_vars/all (secrets: ansible-vault edit; in a lab: xjops lab up)"
+            where = f"{self.folder}/group_vars/all"
+            mend = f"set it in {where} (secrets: ansible-vault edit; in a lab: xjops lab up)"
             raise ConfigurationError(what, mend=mend) from None
 
 

@@ -150,7 +150,7 @@ def test_check(run: Run) -> None:
     code, out, _ = run("check", "--site", "shaanxi")
     assert code == 3
     assert "public address  " in out
-    assert "15 pass  8 warn" in out
+    assert "15 pass  9 warn" in out
     assert "web1 " not in out.replace("web1 to", ""), "what is right is shown with --all only"
     assert "16G, 4 cores, 50G planned" in run("check", "--site", "shaanxi", "--all")[1]
     assert run("check", "--site", "shaanxi", "--fail-on", "fail")[0] == 0

@@ -97,6 +97,16 @@ def test_a_unit_whose_file_changed_is_read_again_and_restarted(monkeypatch: pyte
     assert systemd.calls == ["daemon-reload", "reset-failed a.service", "restart a.service"]
 
 
+def test_the_changed_service_of_a_timer_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Timer(Systemd):
+        def look(self, names: list[str], _seconds: int) -> dict[str, dict[str, str]]:
+            service = {**RUNNING, "NeedDaemonReload": "yes"}
+            return {name: service if name == "a.service" else dict(self.properties) for name in names}
+
+    systemd = Timer({**RUNNING, "Triggers": "a.service"})
+    assert converge(systemd, monkeypatch, names=["a.timer"]) == ["daemon-reload"]
+
+
 def test_a_new_unit_is_enabled_and_started(monkeypatch: pytest.MonkeyPatch) -> None:
     systemd = Systemd({**RUNNING, "LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": ""})
     systemd.after = {

@@ -46,15 +46,15 @@ def questions(site: Site, host: Host) -> dict[str, Any]:
     }
 
 
-def look(site: Site, hosts: Iterable[Host]) -> dict[str, Facts]:
-    """The facts of all `hosts`, by name; a host that can't be asked is asked once and says so."""
+def look(site: Site, hosts: Iterable[Host], *, brief: bool = False) -> dict[str, Facts]:
+    """The facts of all `hosts`, by name; a host that can't be asked is asked once and says so.
+
+    `brief`: only what database and balancer say.
+    """
     with Fleet(site) as fleet:
-        return ask(fleet, site, hosts)
-
-
-def ask(fleet: Fleet, site: Site, hosts: Iterable[Host]) -> dict[str, Facts]:
-    """As `look`, over connections that are open already."""
-    outputs = fleet.run(hosts, lambda host: command(questions(site, host)), seconds=SECONDS)
+        outputs = fleet.run(
+            hosts, lambda host: command({**questions(site, host), "brief": brief}), seconds=SECONDS
+        )
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {name: _facts(name, now, output) for name, output in outputs.items()}
 

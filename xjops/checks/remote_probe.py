@@ -133,11 +133,12 @@ def release():
         return ""
 
 
-def main():
+def system():
+    """What every host is asked."""
     failed, _ = run("systemctl", "list-units", "--failed", "--plain", "--no-legend")
     state, why = run("systemctl", "is-system-running")
     virtual, _ = run("systemd-detect-virt", "--vm")
-    answer = {
+    return {
         "hostname": platform.node(),
         "system": platform.system(),
         "kernel": platform.release(),
@@ -153,6 +154,10 @@ def main():
         "release": release(),
         "names": {name: resolve(name) for name in QUESTIONS["names"]},
     }
+
+
+def main():
+    answer = {} if QUESTIONS.get("brief") else system()
     if QUESTIONS["database"]:
         about = QUESTIONS["database"]
         answer["database"] = oracle(about) if about["kind"] == "oracle" else postgresql(about)

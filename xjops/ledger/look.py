@@ -39,12 +39,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a host's ledger says; `error` when the host couldn't be asked. `begun`: steps that never ended."""
+    """What a host's ledger says; `error` when the host couldn't be asked. `begun`: steps that never ended.
+
+    `links`: the targets of the symbolic links that were asked for, "" where there is none.
+    """
 
     host: str
     clock: int = 0
     entries: Mapping[str, Entry] = field(default_factory=dict)
     begun: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     error: XjopsError | None = None
 
 
@@ -56,9 +60,9 @@ class Left:
     begin: Iterable[str] = ()
 
 
-def look(fleet: Fleet, hosts: Iterable[Host]) -> dict[str, Seen]:
-    """Every host's ledger compared with the host, by host name."""
-    outputs = fleet.run(hosts, _command({"verb": "look"}), seconds=SECONDS)
+def look(fleet: Fleet, hosts: Iterable[Host], links: Iterable[str] = ()) -> dict[str, Seen]:
+    """Every host's ledger compared with the host, by host name; `links`: symbolic links to read, too."""
+    outputs = fleet.run(hosts, _command({"verb": "look", "links": list(links)}), seconds=SECONDS)
     return {name: _seen(output) for name, output in outputs.items()}
 
 
@@ -118,4 +122,4 @@ def _seen(output: Output) -> Seen:
         for step, entry in answer["entries"].items()
     }
     begun = {step: about["run"] for step, about in answer["open"].items()}
-    return Seen(output.host, answer["clock"], entries, begun)
+    return Seen(output.host, answer["clock"], entries, begun, answer.get("links", {}))

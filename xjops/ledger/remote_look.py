@@ -3,7 +3,7 @@
 Keeps the host's ledger: for every step of the site's playbook the items it left behind, each with the state
 it had then. An item is [kind, name]; its state is a flat object, or null where the item isn't there.
 
-Argument 1 (JSON): {"verb": "look"}, or {"verb": "record", "run": …, "entries": {step: {"inputs": …, "items":
+Argument 1 (JSON): {"verb": "look", "links": [paths]} (their targets are told, too), or {"verb": "record", "run": …, "entries": {step: {"inputs": …, "items":
 [[kind, name], …]}}, "begin": [names], "accept": false}: steps that ended, and steps that begin (their entries go).
 A step that ran again with the same inputs keeps the states it had left before: what it did not bring back
 stays a difference, unless "accept" says that the host is right as it is now.
@@ -17,7 +17,6 @@ import pwd
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 
 LEDGER = "/var/lib/xjops/ledger.json"
@@ -88,23 +87,21 @@ def tree(path):
     """
     if not os.path.isdir(path):
         return None
-    digest, count = hashlib.sha256(), 0
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(item for item in folders if item != "__pycache__")
-        for name in sorted(names):
-            about = os.lstat(os.path.join(folder, name))
-            target = os.readlink(os.path.join(folder, name)) if stat.S_ISLNK(about.st_mode) else ""
-            place = os.path.relpath(os.path.join(folder, name), path)
-            line = (
-                place,
-                about.st_size,
-                about.st_mode,
-                about.st_uid,
-                about.st_gid,
-                about.st_mtime_ns,
-                target,
-            )
-            digest.update(repr(line).encode("utf-8", "surrogateescape"))
+    digest, count, todo = hashlib.sha256(), 0, [path]
+    while todo:
+        folder = todo.pop()
+        digest.update(os.fsencode(os.path.relpath(folder, path)))
+        with os.scandir(folder) as found:  # a fraction of what os.walk and lstat cost
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                todo += [entry.path] if entry.name != "__pycache__" else []
+                continue
+            about = entry.stat(follow_symlinks=False)
+            target = os.readlink(entry.path) if entry.is_symlink() else ""
+            owner = (about.st_uid, about.st_gid)
+            known = (entry.name, about.st_size, about.st_mode, *owner, about.st_mtime_ns, target)
+            digest.update(repr(known).encode("utf-8", "surrogateescape"))
             count += 1
     return {"files": count, "sha256": digest.hexdigest()}
 
@@ -217,6 +214,8 @@ def read():
 
 def write(ledger):
     """Replace the ledger whole; only root may read it (it says what is installed where)."""
+    import tempfile  # only here: a look, of which there are many, does without
+
     folder = os.path.dirname(LEDGER)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     handle, partial = tempfile.mkstemp(prefix=".ledger-", dir=folder)
@@ -275,11 +274,19 @@ def look(ledger):
     return {"schema": SCHEMA, "clock": int(time.time()), "open": begun, "entries": shown}
 
 
+def link(path):
+    """Where a symbolic link leads; "" where there is none."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
 def main():
     order = json.loads(sys.argv[1])
     ledger = read()
     if order["verb"] == "look":
-        print(json.dumps(look(ledger)))
+        print(json.dumps({**look(ledger), "links": {path: link(path) for path in order.get("links", [])}}))
         return
     record(ledger, order["run"], order.get("entries", {}), order.get("accept", False))
     begin(ledger, order["run"], order.get("begin", []))

@@ -7,12 +7,14 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from xjops import provision
 from xjops.adapters.ssh import Fleet
 from xjops.bundle.build import default_folder
-from xjops.checks.probe import Facts, ask
+from xjops.checks import probe
+from xjops.checks.probe import Facts
 from xjops.core.errors import ExitCode, NotRunError, XjopsError
 from xjops.ledger.compare import Due, Why, due
 from xjops.ledger.inputs import wanted
@@ -21,6 +23,10 @@ from xjops.ledger.look import look as look_at_ledgers
 from xjops.site.model import Host, Site
 
 APPLICATION = ("web_servers", "packaging_servers", "scheduling_servers")
+TALKATIVE = ("database_servers", "balancers")
+RELEASE = (
+    "/opt/registry/current"  # leads to the application's release (docs/decisions/0005-release-folders.md)
+)
 
 
 @dataclass(frozen=True)
@@ -142,15 +148,16 @@ def look(
     and application say of themselves.
     """
     chosen = list(site.hosts if hosts is None else hosts)
-    with ThreadPoolExecutor(1) as pool, Fleet(site) as fleet:
+    talkative = [host for host in chosen if facts and set(TALKATIVE) & set(host.groups)]
+    with ThreadPoolExecutor(3) as pool, Fleet(site) as fleet:
         asked = pool.submit(_machines, site, chosen if machines else [], no_vcenter)
-        ledgers = look_at_ledgers(fleet, chosen)
-        answered = [host for host in chosen if ledgers[host.name].error is None]
-        said = ask(fleet, site, answered) if facts else {}
+        said = pool.submit(probe.look, site, talkative, brief=True)
+        wants = pool.submit(wanted, site.name, site.folder, default_folder())
+        ledgers = look_at_ledgers(fleet, chosen, [RELEASE] if facts else [])
         names = {host.name for host in chosen}
-        wants = wanted(site.name, site.folder, default_folder())
-        steps = tuple(item for item in due(wants, ledgers) if item.host in names)
-        return Look(site, asked.result(), {host.name: ledgers[host.name] for host in chosen}, said, steps)
+        steps = tuple(item for item in due(wants.result(), ledgers) if item.host in names)
+        seen = {host.name: ledgers[host.name] for host in chosen}
+        return Look(site, asked.result(), seen, said.result(), steps)
 
 
 def _machines(site: Site, hosts: Sequence[Host], no_vcenter: str) -> Machines:
@@ -181,9 +188,10 @@ def parts(seen: Look) -> dict[str, str]:
             told[f"balancer {name}"] = balancer.get("error") or f"{len(up)} of {len(members)} members up"
     releases: dict[str, list[str]] = {}
     for host in seen.site.hosts:
-        said = seen.facts.get(host.name)
-        if said and set(APPLICATION) & set(host.groups):
-            releases.setdefault(said.values.get("release") or "no release", []).append(host.name)
+        if host.name in seen.hosts and set(APPLICATION) & set(host.groups):
+            link = seen.hosts[host.name].links.get(RELEASE)
+            if link is not None:
+                releases.setdefault(PurePosixPath(link).name or "no release", []).append(host.name)
     if releases:
         told["application"] = "; ".join(f"{name} on {len(on)} hosts" for name, on in sorted(releases.items()))
     return told

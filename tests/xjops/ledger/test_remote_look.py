@@ -240,3 +240,9 @@ def test_trees_and_followed_files_may_be_others_after_a_run(order: Order, tmp_pa
 def test_memberships(order: Order) -> None:
     recorded(order, ("member", "root:no-such-group"), ("member", "nobody:root"))
     assert drift(order) == []
+
+
+def test_links_that_are_asked_for(order: Order, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/somewhere/else")
+    asked = [str(tmp_path / "link"), str(tmp_path / "none")]
+    assert order("look", links=asked)["links"] == {asked[0]: "/somewhere/else", asked[1]: ""}

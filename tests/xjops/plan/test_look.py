@@ -13,7 +13,7 @@ from xjops.core.errors import ExitCode, XjopsError
 from xjops.ledger.compare import Due, Why
 from xjops.ledger.look import Drift, Seen
 from xjops.plan import saved
-from xjops.plan.look import Look, Machines, parts
+from xjops.plan.look import RELEASE, Look, Machines, parts
 from xjops.plan.saved import StalePlanError
 
 DRIFT = Drift("file", "/etc/a", {"mode": "0644"}, {"mode": "0600"})
@@ -84,12 +84,16 @@ def test_parts_side_by_side(well: Look) -> None:
         "db1": {"database": database},
         "db2": {"database": {"error": "no answer within 10 s"}},
         "lb1": {"balancer": {"members": members}},
-        "web1": {"release": "0.1.0+1"},
-        "web2": {"release": "0.2.0+2"},
-        "packaging": {"release": "0.1.0+1"},
-        "scheduling": {"release": ""},
     }
-    told = parts(replace(well, facts={name: Facts(name, "now", values) for name, values in facts.items()}))
+    releases = {"web1": "0.1.0+1", "web2": "0.2.0+2", "packaging": "0.1.0+1", "scheduling": ""}
+    links = {name: {RELEASE: f"/opt/registry/releases/{to}" if to else ""} for name, to in releases.items()}
+    told = parts(
+        replace(
+            well,
+            facts={name: Facts(name, "now", values) for name, values in facts.items()},
+            hosts={name: Seen(name, links=links.get(name, {})) for name in well.hosts},
+        )
+    )
     assert told == {
         "database db1": "PostgreSQL 15.20, primary, 1 standbys streaming",
         "database db2": "no answer within 10 s",

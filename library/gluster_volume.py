@@ -189,7 +189,8 @@ def main() -> None:
         module.exit_json(changed=True, actions=[f"create and start volume {module.params['name']}"])
     gluster = Gluster(module)
     ensure(gluster, module.params)
-    watched = f"gluster --mode=script volume info {shlex.quote(module.params['name'])}"
+    # sorted: after a restart of the daemon the options come in another order
+    watched = f"gluster --mode=script volume info {shlex.quote(module.params['name'])} | sort"
     module.exit_json(changed=bool(gluster.actions), actions=gluster.actions, ledger=[["probe", watched]])
 
 

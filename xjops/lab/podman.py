@@ -224,7 +224,20 @@ def shut_down(names: Sequence[str], seconds: int) -> None:
     """Shut containers down, each in at most `seconds`, and unmount them; look at `stored` how they ended."""
     if names:
         podman("stop", "--time", str(seconds), *names, seconds=2 * seconds + 60, check=False)
+        end_half_started(names)
         podman("container", "cleanup", *names, seconds=60, check=False)
+
+
+def end_half_started(names: Sequence[str]) -> None:
+    """End what a killed `podman start` left: podman takes it for ended, the runtime has it waiting for its
+    start, with all its mounts.
+    """
+    if not names:
+        return
+    found: list[dict[str, Any]] = json.loads(podman("container", "inspect", *names, check=False) or "[]")
+    for item in found:
+        if not item["State"]["Running"]:
+            run([str(item["OCIRuntime"]), "delete", "--force", str(item["Id"])], seconds=30, check=False)
 
 
 def cut(names: Sequence[str]) -> None:

@@ -82,6 +82,8 @@ class Lab:
     def wait_unmounted(self) -> None:
         """Wait until no stopped host's file system is mounted: a killed run's podman may still be at it."""
 
+        podman.end_half_started(self.names(self.containers))
+
         def attempt() -> bool | None:
             left = [host for host in self.containers if self.rootfs(host).mounted()]
             if left:

@@ -150,6 +150,7 @@ def containers(ready: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     for name in ("shut_down", "cut", "start", "remove"):
         monkeypatch.setattr(podman, name, lambda *_, name=name: asked.append(name))
+    monkeypatch.setattr(podman, "end_half_started", lambda _: None)
     return asked
 
 
@@ -242,6 +243,19 @@ def test_the_list(ready: Site, capsys: pytest.CaptureFixture[str], monkeypatch: 
     assert [line.split()[0] for line in command("snapshots")[1].splitlines()[1:]] == ["demo"]
     assert command("snapshots", "--delete", "old", "--yes")[0] == ExitCode.OK
     assert snapshots.names("lab") == ["demo"]
+
+
+def test_what_a_killed_start_left_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`podman start` killed in its middle: the runtime holds what podman calls exited."""
+    about = [
+        {"Id": "a1", "OCIRuntime": "runc", "State": {"Running": False}},
+        {"Id": "b2", "OCIRuntime": "runc", "State": {"Running": True}},
+    ]
+    ran: list[list[str]] = []
+    monkeypatch.setattr(podman, "podman", lambda *_, **__: json.dumps(about))
+    monkeypatch.setattr(podman, "run", lambda words, **_: ran.append(words))
+    podman.end_half_started(["one", "two"])
+    assert ran == [["runc", "delete", "--force", "a1"]]
 
 
 def test_a_killed_runs_podman_is_waited_for(

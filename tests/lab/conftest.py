@@ -9,10 +9,12 @@ of the sample province. What is cached (base image, bundle, simulator) is shared
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +23,7 @@ from threading import Timer
 import pytest
 from labtest import FOLDER, surround
 
+from xjops.adapters.ssh import Fleet
 from xjops.lab import machine
 from xjops.lab.copy import TEST_SITE
 from xjops.site import Site
@@ -85,6 +88,29 @@ def province(lab_site: Site) -> Site:
             kill_in(stage, words, line, seconds)
     run(*words)
     return Site.load(lab_site.name)
+
+
+def health(site: Site, host: str) -> int:
+    """The HTTP status of a web server's /healthz, asked on the host itself; 0 without an answer."""
+    ask = (
+        "import urllib.request as u, urllib.error as e\n"
+        f"q = u.Request('http://127.0.0.1/healthz', headers={{'Host': '{site.balancer.domain}'}})\n"
+        "try: print(u.urlopen(q, timeout=20).status)\n"
+        "except e.HTTPError as x: print(x.code)\n"
+        "except OSError: print(0)\n"
+    )
+    with Fleet(site) as fleet:
+        output = fleet.run([site.host(host)], f"python3 -c {shlex.quote(ask)}")[host]
+    return int(output.stdout or 0)
+
+
+def wait_healthy(site: Site, host: str, seconds: float = 90) -> None:
+    """Fail unless the web server's /healthz is 200 within `seconds`."""
+    end = time.monotonic() + seconds
+    while (status := health(site, host)) != 200:
+        if time.monotonic() > end:
+            pytest.fail(f"/healthz of {host} is still {status} after {seconds:g} s")
+        time.sleep(1)
 
 
 def kill_in(stage: str, words: list[str], line: str, seconds: float) -> None:

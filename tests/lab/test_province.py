@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.lab.conftest import health, wait_healthy
 from xjops.adapters.ssh import Fleet
 from xjops.site import Site
 
@@ -93,6 +94,21 @@ def test_a_stranger_sees_no_detail_of_the_health(province: Site, browser: httpx.
     answer = browser.get("/healthz")
     assert answer.status_code == 200
     assert "checks" not in answer.json()
+
+
+def test_an_application_that_started_without_its_storage_takes_it_when_it_comes(province: Site) -> None:
+    mount = "srv-registry-shared.mount"
+
+    def on_host(line: str) -> None:
+        with Fleet(province) as fleet:
+            output = fleet.run([province.host("web5")], line, seconds=90)["web5"]
+        assert (output.error, output.exit_code) == (None, 0), output.stderr
+
+    wait_healthy(province, "web5")
+    on_host(f"sudo -n systemctl stop {mount} && sudo -n systemctl restart registry-web.service")
+    assert health(province, "web5") == 503
+    on_host(f"sudo -n systemctl start {mount}")
+    wait_healthy(province, "web5", seconds=20)
 
 
 def test_the_sample_is_there_and_found_by_name(province: Site) -> None:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from tests.lab.conftest import XJOPS, run
+from tests.lab.conftest import XJOPS, run, wait_healthy
 from xjops.site import Site
 
 pytestmark = pytest.mark.lab
@@ -52,6 +52,8 @@ def test_a_province_damaged_and_brought_back(province: Site) -> None:
     run("lab", "restore", "probe", "--yes", seconds=300)
     assert (sql("db1", "select count(*) from snapshot_probe"), shared()) == ("1000", "before")
     assert sql("db2", "select pg_is_in_recovery()") == "t"
+    for web in ("web2", "web9"):
+        wait_healthy(province, web)
     assert shell("web2", "ls /etc/after 2>/dev/null || true") == ""
     run("lab", "status")
     run("site", "addresses", "--probe")

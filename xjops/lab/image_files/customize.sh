@@ -13,9 +13,9 @@ chmod 0440 "$root/etc/sudoers.d/xjops"
 rm -f "$root"/etc/ssh/ssh_host_* "$root/etc/hostname"
 : >"$root/etc/machine-id"
 install -m 0755 "$here/xjops-guest" "$root/usr/local/sbin/xjops-guest"
-install -m 0644 "$here/xjops-guest.service" "$root/etc/systemd/system/xjops-guest.service"
+install -m 0644 "$here/xjops-guest.service" "$here/xjops-mounts.service" "$root/etc/systemd/system/"
 mkdir -p "$root/var/lib/xjops-guest" "$root/etc/systemd/journald.conf.d" "$root/etc/ssh/sshd_config.d"
-chroot "$root" systemctl --quiet enable xjops-guest.service
+chroot "$root" systemctl --quiet enable xjops-guest.service xjops-mounts.service
 
 # No way out, so nothing to ask: no package source, no name server.
 rm -rf "$root/etc/apt/sources.list" "$root"/etc/apt/sources.list.d/* "$root"/var/lib/apt/lists/*

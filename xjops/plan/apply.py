@@ -7,9 +7,9 @@ what follows, the others go on; what can't be tried here (no simulator) is not-r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xjops import provision
@@ -140,21 +140,25 @@ class Pipeline:
             self.progress("vcenter", "running", str(error))
 
     def _reach(self) -> tuple[State, str]:
-        """Ask every host for a session until it answers or the deadline comes."""
-        left, errors = list(self.hosts), {}
+        errors = self._silent(self.hosts)
+        for name, error in errors.items():
+            self._drop(name, error, unreachable=True)
+        detail = f"{len(self.hosts)} hosts answer" + (f", {len(errors)} do not" if errors else "")
+        return (State.FAILED if errors else State.OK), detail
+
+    def _silent(self, hosts: Sequence[Host]) -> dict[str, str]:
+        """Ask the hosts for a session until all answer or the deadline comes; why the others don't."""
+        left, errors = list(hosts), {}
         deadline = time.monotonic() + REACH_SECONDS
         with Fleet(self.site) as fleet:
             while left:
                 outputs = fleet.run(left, "true", seconds=10)
                 left = [host for host in left if outputs[host.name].error is not None]
-                errors = {host.name: outputs[host.name].error for host in left}
+                errors = {host.name: str(outputs[host.name].error) for host in left}
                 if time.monotonic() >= deadline:
                     break
                 time.sleep(1 if left else 0)
-        for name, error in errors.items():
-            self._drop(name, str(error), unreachable=True)
-        detail = f"{len(self.hosts)} hosts answer" + (f", {len(errors)} do not" if errors else "")
-        return (State.FAILED if errors else State.OK), detail
+        return errors
 
     def _bundle(self) -> tuple[State, str]:
         folder = self.options.bundle or default_folder()
@@ -168,6 +172,7 @@ class Pipeline:
             self._play({host.name for host in self.hosts}, self.options.tags)
             return self._judged()
         ran: set[tuple[str, str]] = set()
+        returned: set[str] = set()
         for _ in range(ROUNDS):
             steps = self._due()
             again = sorted(item.told for item in steps if (item.host, item.step) in ran)
@@ -177,10 +182,27 @@ class Pipeline:
             if not steps:
                 break
             self._play({item.host for item in steps}, tuple(sorted({item.role for item in steps})))
-            if self.options.check or any(host.failed for host in self.outcome.hosts.values()):
+            if self.options.check:
                 break
-            ran |= {(item.host, item.step) for item in steps}
+            back = self._back(returned)
+            returned |= back
+            ran |= {(item.host, item.step) for item in steps if item.host not in back}
+            self.hosts = [host for host in self.hosts if not self.outcome.hosts[host.name].failed]
         return self._judged()
+
+    def _back(self, returned: Collection[str]) -> set[str]:
+        """The hosts that went away in the middle and answer again: each may try once more."""
+        gone = [
+            host
+            for host in self.hosts
+            if self.outcome.hosts[host.name].unreachable and host.name not in returned
+        ]
+        back = {host.name for host in gone} - self._silent(gone).keys()
+        for name in back:
+            known = self.outcome.hosts[name]
+            self.outcome.hosts[name] = replace(known, failed=False, unreachable=False, error="")
+            self.progress(name, "running", "answers again")
+        return back
 
     def _due(self) -> list[Due]:
         """The steps that have to run on the hosts still in the run; hosts without one are as planned."""

@@ -30,7 +30,9 @@ class World:
         self.broken_machines: dict[str, XjopsError] = {}
         self.silent_hosts: set[str] = set()
         self.failing_roles: set[str] = set()
+        self.vanishing: dict[str, int] = {}  # how often a host goes away in the middle of its roles
         self.applied = 0
+        self.plays: list[list[str]] = []
         self.limit: list[str] = []
         self.tags: Iterable[str] = ()
         self.rounds: list[list[str]] | None = None  # the steps that are due on every host, look by look
@@ -67,10 +69,16 @@ class World:
         self, site: Site, name: str, *, limit: list[str], tags: Iterable[str], **_: object
     ) -> dict[str, HostOutcome]:
         self.limit, self.tags = limit, tags
-        return {
-            host: HostOutcome(host, ok=1, failed=host in self.failing_roles, error="a task: no reason")
-            for host in limit
-        }
+        self.plays.append(limit)
+        return {host: self.fares(host) for host in limit}
+
+    def fares(self, host: str) -> HostOutcome:
+        gone = self.vanishing.get(host, 0) > 0
+        if gone:
+            self.vanishing[host] -= 1
+        failed = gone or host in self.failing_roles
+        error = "a task: no reason" if failed else ""
+        return HostOutcome(host, ok=1, failed=failed, unreachable=gone, error=error)
 
 
 @pytest.fixture
@@ -194,6 +202,40 @@ def test_a_step_that_stays_due_is_a_failure(lab_site: Site, world: World, tmp_pa
     outcome = run(lab_site, tmp_path, limit=("web2",))
     assert states(outcome)["roles"] == "failed"
     assert "base on web2" in outcome.parts[-1].detail
+
+
+def test_a_host_that_goes_away_in_the_middle_gets_one_more_try(
+    lab_site: Site, world: World, tmp_path: Path
+) -> None:
+    world.vanishing = {"web3": 1}
+    world.rounds = [["base"], ["base"], []]
+    outcome = run(lab_site, tmp_path, limit=("web3",))
+    assert world.plays == [["web3"], ["web3"]]
+    assert (outcome.exit_code, outcome.hosts["web3"].error) == (ExitCode.OK, "")
+    world.vanishing = {"web3": 2}
+    world.rounds = [["base"], ["base"], []]
+    outcome = run(lab_site, tmp_path, limit=("web3",))
+    assert outcome.hosts["web3"].unreachable, "once more, and not for ever"
+    assert outcome.exit_code is ExitCode.FAIL
+
+
+def test_a_host_that_fails_or_stays_away_does_not_keep_the_others_from_their_next_round(
+    lab_site: Site, world: World, tmp_path: Path
+) -> None:
+    world.failing_roles, world.vanishing = {"web3"}, {"web4": 9}
+    world.rounds = [["base"], ["registry_web"], []]
+
+    def playbook(*args: Any, **words: Any) -> dict[str, HostOutcome]:
+        world.silent_hosts = {"web4"}
+        return world.playbook(*args, **words)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apply, "run_playbook", playbook)
+        outcome = run(lab_site, tmp_path, limit=("web2", "web3", "web4"))
+    assert world.plays == [["web2", "web3", "web4"], ["web2"]]
+    assert outcome.hosts["web4"].unreachable
+    assert [name for name, host in outcome.hosts.items() if host.failed] == ["web3", "web4"]
+    assert outcome.exit_code is ExitCode.FAIL
 
 
 def test_tags_choose_among_what_differs(lab_site: Site, world: World, tmp_path: Path) -> None:

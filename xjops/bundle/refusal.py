@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,16 @@ class BundleError(XjopsError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle: its folder, when it was made (ISO 8601, UTC), what it was made from, its files."""
+    """A verified bundle: its folder, when it was made (ISO 8601, UTC), what it was made from, its files.
+
+    `digest`: SHA-256 (hex) of the manifest, which stands for all of it.
+    """
 
     folder: Path
     created: str
     inputs: str
     files: dict[str, dict[str, int | str]]
+    digest: str
 
     @property
     def size(self) -> int:
@@ -63,4 +68,7 @@ def verify(folder: Path, public_key: Path) -> Bundle:
         raise NotRunError("gpgv is not installed", mend="apt-get install gpgv") from None
     if problems:
         raise BundleError(folder, tuple(problems))
-    return Bundle(folder, str(manifest["created"]), str(manifest.get("inputs", "")), manifest["files"])
+    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    return Bundle(
+        folder, str(manifest["created"]), str(manifest.get("inputs", "")), manifest["files"], digest
+    )

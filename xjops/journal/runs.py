@@ -16,6 +16,7 @@ from typing import Any
 from xjops.core import paths
 from xjops.core.errors import ExitCode, XjopsError
 from xjops.journal.chain import Journal
+from xjops.journal.history import process
 
 
 @dataclass
@@ -79,7 +80,14 @@ def recorded(site: str, verb: str, parameters: Mapping[str, Any], hosts: list[st
     run = Run(run_id, folder)
     about = {"run": run_id, "verb": verb, "who": _who()}
     journal.append(
-        {"event": "start", "time": _now(), **about, "parameters": dict(parameters), "hosts": hosts}
+        {
+            "event": "start",
+            "time": _now(),
+            **about,
+            "process": process(),
+            "parameters": dict(parameters),
+            "hosts": hosts,
+        }
     )
     error = ""
     try:

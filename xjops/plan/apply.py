@@ -164,6 +164,7 @@ class Pipeline:
         folder = self.options.bundle or default_folder()
         key = self.site.file(self.site.bundle.public_key_file)
         bundle = refusal.verify(folder, key)
+        self.outcome.artefacts["bundle"] = bundle.digest
         return State.OK, f"{folder}: {len(bundle.files)} files, signature and hashes hold"
 
     def _roles(self) -> tuple[State, str]:

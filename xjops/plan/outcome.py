@@ -35,10 +35,11 @@ class Part:
 
 @dataclass
 class Outcome:
-    """All parts of a run and how every host fared."""
+    """All parts of a run and how every host fared; `artefacts`: SHA-256 (hex) of what went to hosts."""
 
     parts: list[Part] = field(default_factory=list)
     hosts: dict[str, HostOutcome] = field(default_factory=dict)
+    artefacts: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -55,6 +56,7 @@ class Outcome:
         return {
             "schema": 1,
             "exit_code": int(self.exit_code),
+            "artefacts": self.artefacts,
             "parts": [
                 {"name": p.name, "state": p.state.value, "seconds": round(p.seconds, 2), "detail": p.detail}
                 for p in self.parts

@@ -63,7 +63,7 @@ class World:
     def verify(self, folder: Path, key: Path) -> Any:
         if self.bundle_error:
             raise self.bundle_error
-        return SimpleNamespace(files={"a": 1})
+        return SimpleNamespace(files={"a": 1}, digest="abc")
 
     def playbook(
         self, site: Site, name: str, *, limit: list[str], tags: Iterable[str], **_: object
@@ -119,6 +119,7 @@ def test_all_well(lab_site: Site, world: World, tmp_path: Path) -> None:
     outcome = run(lab_site, tmp_path)
     assert states(outcome) == {"vcenter": "changed", "reach": "ok", "bundle": "ok", "roles": "ok"}
     assert len(world.limit) == 17
+    assert outcome.artefacts == {"bundle": "abc"}
     assert outcome.exit_code is ExitCode.OK
 
 

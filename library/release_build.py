@@ -16,6 +16,7 @@ description:
   - The folder is named O(version) plus eight digits of the requirements' SHA-256, see decision 5.
   - A folder without the marker, which is written last, was left by a killed run and is built again. So is one
     that is no longer what the marker says (a file was changed, added or removed by hand).
+  - One run at a time: another one's end is waited for, at most five minutes.
   - The link C(current) isn't touched. Old releases beyond O(keep) are removed, the current one never.
 options:
   bundle_url:
@@ -83,6 +84,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -98,6 +100,7 @@ RELEASE = "release/release.json"
 UV = "tools/uv"
 PYTHON = "/usr/bin/python3"  # the system's: its security updates reach every release
 STEP_SECONDS = 300  # deadline of one step of the build
+LOCK_SECONDS = 300.0  # for another run to end
 
 
 class BuildError(Exception):
@@ -346,6 +349,21 @@ def give_to_root(folder: Path) -> None:
                 path.chmod(mode & 0o7755)
 
 
+def wait_for_lock(descriptor: int, root: Path) -> None:
+    """Take the lock. What a killed run started on this host goes on for a while: its end is waited for."""
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise BuildError(
+                    f"another run has been building a release in {root} for over {LOCK_SECONDS:g} s "
+                    "→ wait for it, or end it (ps -ef)"
+                ) from None
+        time.sleep(0.5)
+
+
 @contextlib.contextmanager
 def workplace(root: Path) -> Iterator[Path]:
     """A scratch folder below `root`, one run at a time; what a killed run left is removed.
@@ -354,10 +372,7 @@ def workplace(root: Path) -> Iterator[Path]:
     """
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BuildError(f"another run is building a release in {root} → wait for it") from None
+        wait_for_lock(lock.fileno(), root)
         for leftover in root.glob(".scratch-*"):
             shutil.rmtree(leftover)
         with tempfile.TemporaryDirectory(prefix=".scratch-", dir=root) as scratch:

@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Timer
@@ -123,7 +124,8 @@ def kill_in(stage: str, words: list[str], line: str, seconds: float) -> None:
     deadline.start()
     with process:
         assert process.stderr is not None
-        seen = not line or any(text.startswith(line) for text in process.stderr)
+        told: deque[str] = deque(maxlen=12)
+        seen = not line or any(text.startswith(line) for text in map(_kept(told), process.stderr))
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=seconds if seen else 1)
         ended = process.poll()
@@ -131,4 +133,15 @@ def kill_in(stage: str, words: list[str], line: str, seconds: float) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     deadline.cancel()
     if ended is not None:
-        pytest.fail(f"xjops up ended by itself ({ended}) before it could be killed in its stage {stage}")
+        what = f"xjops up ended by itself ({ended}) before it could be killed in its stage {stage}"
+        pytest.fail(what + "\n" + "".join(told))
+
+
+def _kept(lines: deque[str]) -> Callable[[str], str]:
+    """Hands a line on and remembers it."""
+
+    def keep(line: str) -> str:
+        lines.append(line)
+        return line
+
+    return keep

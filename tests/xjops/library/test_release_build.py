@@ -238,12 +238,23 @@ def test_a_release_that_cannot_start_is_refused(world: World) -> None:
     assert not list((world.root / "releases").glob("*/.complete"))
 
 
-def test_two_runs_at_once(world: World) -> None:
+def test_two_runs_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release_build, "LOCK_SECONDS", 0.1)
     with (
         release_build.workplace(world.root),
-        pytest.raises(release_build.BuildError, match="another run is building"),
+        pytest.raises(release_build.BuildError, match="another run has been building"),
     ):
         world.converge()
+
+
+def test_the_end_of_another_run_is_waited_for(world: World) -> None:
+    """A killed playbook's module goes on building on the host."""
+    other = release_build.workplace(world.root)
+    other.__enter__()
+    timer = threading.Timer(0.7, other.__exit__, (None, None, None))
+    timer.start()
+    assert world.converge()["changed"] is True
+    timer.join()
 
 
 def tampered_manifest(world: World) -> None:

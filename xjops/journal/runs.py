@@ -16,7 +16,7 @@ from typing import Any
 from xjops.core import paths
 from xjops.core.errors import ExitCode, XjopsError
 from xjops.journal.chain import Journal
-from xjops.journal.history import process
+from xjops.journal.living import process
 
 
 @dataclass

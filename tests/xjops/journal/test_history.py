@@ -11,7 +11,7 @@ import pytest
 
 from xjops.core.errors import ExitCode, UsageError, XjopsError
 from xjops.journal import Journal, noted, recorded
-from xjops.journal.history import Past, Query, Result, alive, find, history, moment, process
+from xjops.journal.history import Past, Query, Result, find, history, moment
 from xjops.journal.runs import journal_of
 
 
@@ -81,15 +81,6 @@ def test_a_run_without_an_end_is_running_until_its_process_is_gone(tmp_path: Pat
         child.kill()
         child.wait(10)
     assert [past.result for past in history(journal_of("lab").entries())] == [Result.KILLED]
-
-
-def test_only_this_very_process_is_alive() -> None:
-    mine = process()
-    assert alive(mine)
-    assert not alive([*mine[:3], "1"]), "the number was given to another process since"
-    assert not alive([mine[0], "another start of the machine", *mine[2:]])
-    assert not alive(None)
-    assert not alive(["a"])
 
 
 def test_points_in_time() -> None:

@@ -167,6 +167,20 @@ def _banner(address: IPv4Address) -> bool:
         return False
 
 
+def wait_login(name: str) -> None:
+    """Wait until the container `name` lets people in, after `wait_ssh`.
+
+    sshd answers earlier: systemd lets nobody but root in until remote file systems were tried.
+    """
+
+    def attempt() -> bool | None:
+        process = podman("container", "inspect", "--format", "{{.State.Pid}}", name)
+        return None if Path(f"/proc/{process}/root/run/nologin").exists() else True
+
+    mend = f"podman exec {name} systemctl list-jobs"
+    wait_for(attempt, what=f"the end of the boot of {name}", seconds=SSH_SECONDS, mend=mend)
+
+
 def remove(names: Sequence[str]) -> None:
     """Remove containers by name, running or not; their file systems are gone."""
     if not names:

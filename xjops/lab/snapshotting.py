@@ -372,6 +372,7 @@ def _wake_one(lab: Lab, host: str) -> None:
     podman.start(item.name, ())
     lab.rootfs(host).check_stands()
     podman.wait_ssh(item.name, IPv4Address(item.labels["xjops.address"]))
+    podman.wait_login(item.name)
     lab.progress(host, "started", f"{time.monotonic() - began:.1f} s")
 
 

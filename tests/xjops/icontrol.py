@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -377,11 +377,18 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815 - http.server's names
 
 
+class _Server(ThreadingHTTPServer):
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """A client that does not trust the certificate goes away: that is its test."""
+        with suppress(ssl.SSLError):
+            super().finish_request(request, client_address)
+
+
 @contextmanager
 def serving(device: BigIPDevice, certificate: Path, key: Path, port: int = 0) -> Iterator[int]:
     """Serve `device` with TLS on a port of loopback; yields the port."""
     handler = type("Handler", (_Handler,), {"device": device})
-    server = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server = _Server(("127.0.0.1", port), handler)
     server.daemon_threads = True
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

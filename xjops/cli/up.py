@@ -61,6 +61,6 @@ def _summary(province: Province) -> None:
         if path.suffix == ".html":
             table.add_row("report", str(path))
     table.add_row(
-        "next", "xjops lab status; xjops lab shell web2; xjops apply; xjops checklist run; make down"
+        "next", "xjops plan; xjops lab shell web2; xjops apply; xjops checklist run; make down"
     )
     console.print(table, highlight=False)

@@ -60,7 +60,5 @@ def _summary(province: Province) -> None:
     for path in province.written:
         if path.suffix == ".html":
             table.add_row("report", str(path))
-    table.add_row(
-        "next", "xjops plan; xjops lab shell web2; xjops apply; xjops checklist run; make down"
-    )
+    table.add_row("next", "xjops plan; xjops lab shell web2; xjops apply; xjops checklist run; make down")
     console.print(table, highlight=False)
